@@ -1,0 +1,65 @@
+# `make` alone prints this list. Everything lives in the checkout: .venv (packages) and .demo (servers and their data).
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+BIN := .venv/bin
+export OPSCONSOLE_ENVIRONMENT := development
+# Checks must not depend on a database that happens to run here: port 1 refuses at once.
+NO_DATABASE := DATABASE_URL=postgresql://nobody@127.0.0.1:1/none
+PRODUCTION := OPSCONSOLE_ENVIRONMENT=production ALLOWED_HOSTS=console.example.com DEBUG=off $(NO_DATABASE)
+RANDOM_KEY := $(BIN)/python -c 'import secrets; print(secrets.token_hex(32))'
+NO_HISTORY := ignore:Got an error checking a consistent migration history:RuntimeWarning
+
+.PHONY: help demo test check fix coverage bench clean
+
+help:  ## print this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo 'ARGS="…" is handed on to demo, test and bench.'
+
+.venv/installed: requirements.txt requirements-dev.txt .ci/venv
+	@.ci/venv
+
+demo: .venv/installed  ## start servers, company and console with nothing but this checkout; Ctrl-C stops all of it
+	@exec $(BIN)/python manage.py demo $(ARGS)
+
+test: .venv/installed  ## run every test, against real embedded servers and Chromium
+	@.ci/chromium
+	@echo "Running the tests."
+	@$(BIN)/pytest $(ARGS)
+
+check: .venv/installed  ## format, lint, types, Django's checks as in production, missing migrations, templates, scripts
+	@echo "Format (ruff)."
+	@$(BIN)/ruff format --check --quiet || { echo "The files above are not formatted: 'make fix' does it." >&2; exit 1; }
+	@echo "Lint (ruff)."
+	@$(BIN)/ruff check --quiet
+	@echo "Types (mypy)."
+	@$(BIN)/mypy --no-error-summary
+	@echo "Django's system checks, for development and with --deploy under production settings."
+	@$(NO_DATABASE) $(BIN)/python manage.py check --fail-level WARNING
+	@$(PRODUCTION) SECRET_KEY="$$($(RANDOM_KEY))" $(BIN)/python manage.py check --deploy --fail-level WARNING
+	@echo "Missing migrations."
+	@$(NO_DATABASE) $(BIN)/python -W "$(NO_HISTORY)" manage.py makemigrations --check --dry-run
+	@echo "Templates (djlint; that each compiles is one of the system checks)."
+	@$(BIN)/djlint templates --lint --quiet
+	@echo "Shell scripts."
+	@for script in .ci/*; do bash -n "$$script"; done
+	@echo "All checks passed."
+
+fix: .venv/installed  ## format the code and apply the lint fixes that are safe
+	@$(BIN)/ruff check --fix --quiet || true
+	@$(BIN)/ruff format
+
+coverage: .venv/installed  ## run the tests and list the lines that none of them reaches
+	@.ci/chromium
+	@$(BIN)/coverage erase
+	@$(BIN)/coverage run -m pytest $(ARGS)
+	@$(BIN)/coverage combine --quiet
+	@$(BIN)/coverage report
+
+bench: .venv/installed  ## measure what must be fast, each against a bare lower bound of the same run
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+clean:  ## remove .venv, .demo and all caches (not while the demonstration runs)
+	@.ci/clean

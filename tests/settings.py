@@ -1,0 +1,10 @@
+"""The console's settings as the tests, and mypy, see them: development, whatever the shell says."""
+
+import os
+
+os.environ["OPSCONSOLE_ENVIRONMENT"] = "development"
+
+from opsconsole.settings import *  # noqa: F403
+
+# Logging in happens in nearly every page test; a strong hash would be most of their time.
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
