@@ -6,9 +6,11 @@ MAKEFLAGS += --no-print-directory
 
 BIN := .venv/bin
 export OPSCONSOLE_ENVIRONMENT := development
-# Checks must not depend on a database that happens to run here: port 1 refuses at once.
-NO_DATABASE := DATABASE_URL=postgresql://nobody@127.0.0.1:1/none
-PRODUCTION := OPSCONSOLE_ENVIRONMENT=production ALLOWED_HOSTS=console.example.com DEBUG=off $(NO_DATABASE)
+# Checks depend on nothing that happens to run or lie here: port 1 refuses at once, and the estate is the example.
+NOWHERE := postgresql://nobody@127.0.0.1:1/none
+ALONE := OPSCONSOLE_ESTATE=estate.example.toml KAFKA_BOOTSTRAP_SERVERS=127.0.0.1:1 \
+	DATABASE_URL=$(NOWHERE) SOURCE_DATABASE_URL=$(NOWHERE) INDEX_DATABASE_URL=$(NOWHERE)
+PRODUCTION := $(ALONE) OPSCONSOLE_ENVIRONMENT=production ALLOWED_HOSTS=console.example.com DEBUG=off
 RANDOM_KEY := $(BIN)/python -c 'import secrets; print(secrets.token_hex(32))'
 NO_HISTORY := ignore:Got an error checking a consistent migration history:RuntimeWarning
 
@@ -29,18 +31,18 @@ test: .venv/installed  ## run every test, against real embedded servers and Chro
 	@echo "Running the tests."
 	@$(BIN)/pytest $(ARGS)
 
-check: .venv/installed  ## format, lint, types, Django's checks as in production, missing migrations, templates, scripts
+check: .venv/installed  ## format, lint, Django's checks as in production, types, missing migrations, templates, scripts
 	@echo "Format (ruff)."
 	@$(BIN)/ruff format --check --quiet || { echo "The files above are not formatted: 'make fix' does it." >&2; exit 1; }
 	@echo "Lint (ruff)."
 	@$(BIN)/ruff check --quiet
+	@echo "Django's system checks, for development and with --deploy under production settings."
+	@$(ALONE) $(BIN)/python manage.py check --fail-level WARNING
+	@$(PRODUCTION) SECRET_KEY="$$($(RANDOM_KEY))" $(BIN)/python manage.py check --deploy --fail-level WARNING
 	@echo "Types (mypy)."
 	@$(BIN)/mypy --no-error-summary
-	@echo "Django's system checks, for development and with --deploy under production settings."
-	@$(NO_DATABASE) $(BIN)/python manage.py check --fail-level WARNING
-	@$(PRODUCTION) SECRET_KEY="$$($(RANDOM_KEY))" $(BIN)/python manage.py check --deploy --fail-level WARNING
 	@echo "Missing migrations."
-	@$(NO_DATABASE) $(BIN)/python -W "$(NO_HISTORY)" manage.py makemigrations --check --dry-run
+	@$(ALONE) $(BIN)/python -W "$(NO_HISTORY)" manage.py makemigrations --check --dry-run
 	@echo "Templates (djlint; that each compiles is one of the system checks)."
 	@$(BIN)/djlint templates --lint --quiet
 	@echo "Shell scripts."

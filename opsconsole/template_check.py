@@ -5,18 +5,21 @@ It runs with `manage.py check --deploy` only: every other command would pay for 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any, TypeVar
 
 from django.apps import AppConfig
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, register
 from django.template import Template, TemplateDoesNotExist, TemplateSyntaxError, engines
 from django.template.backends.django import DjangoTemplates
-from django.template.base import FilterExpression
+from django.template.base import FilterExpression, Node
 from django.template.defaulttags import URLNode
 from django.template.loader_tags import ExtendsNode, IncludeNode
 from django.urls import URLResolver, get_resolver
+
+NodeKind = TypeVar("NodeKind", bound=Node)
 
 
 def project_templates() -> Iterator[tuple[DjangoTemplates, Path]]:
@@ -44,11 +47,14 @@ def constant(expression: FilterExpression) -> str | None:
     return expression.var if isinstance(expression.var, str) else None
 
 
+def nodes_of_kind(template: Template, kind: type[NodeKind]) -> list[NodeKind]:
+    return [node for node in template.nodelist.get_nodes_by_type(kind) if isinstance(node, kind)]
+
+
 def template_mistakes(engine: DjangoTemplates, template: Template, routes: frozenset[str]) -> Iterator[str]:
     """What compiles but cannot render: parents and parts that do not exist, and routes that have no name like that."""
-    nodes = template.nodelist
-    parents = [constant(node.parent_name) for node in nodes.get_nodes_by_type(ExtendsNode)]
-    parts = [constant(node.template) for node in nodes.get_nodes_by_type(IncludeNode)]
+    parents = [constant(node.parent_name) for node in nodes_of_kind(template, ExtendsNode)]
+    parts = [constant(node.template) for node in nodes_of_kind(template, IncludeNode)]
     for name in filter(None, [*parents, *parts]):
         try:
             engine.engine.find_template(name)
@@ -56,7 +62,7 @@ def template_mistakes(engine: DjangoTemplates, template: Template, routes: froze
             yield f"it names the template {name!r}, which does not exist"
         except TemplateSyntaxError:
             continue  # said of that template itself
-    for node in nodes.get_nodes_by_type(URLNode):
+    for node in nodes_of_kind(template, URLNode):
         route = constant(node.view_name)
         if route and not node.asvar and route not in routes:
             yield f"it names the route {route!r}, which does not exist"
@@ -73,11 +79,11 @@ def mistakes_of_file(engine: DjangoTemplates, path: Path, routes: frozenset[str]
 
 
 @register(Tags.templates, deploy=True)
-def check_templates(app_configs: list[AppConfig] | None, **kwargs: object) -> list[CheckMessage]:
+def check_templates(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
     """Errors `opsconsole.E801`, one for each mistake in a template file."""
     routes = frozenset(route_names(get_resolver()))
     return [
-        Error(f"Template {path.relative_to(settings.BASE_DIR)}: {mistake}.", id="opsconsole.E801")
+        Error(f"Template {path.relative_to(settings.BASE_DIR)}: {mistake.rstrip('.')}.", id="opsconsole.E801")
         for engine, path in project_templates()
         for mistake in mistakes_of_file(engine, path, routes)
     ]

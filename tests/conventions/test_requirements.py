@@ -23,7 +23,7 @@ def package_lines(name: str) -> list[str]:
 
 def listed(*names: str) -> dict[str, Requirement]:
     """Canonical name to requirement, of the lines that apply to this Python."""
-    found = {}
+    found: dict[str, Requirement] = {}
     for name in names:
         for line in package_lines(name):
             requirement = Requirement(line.split(" #")[0])
@@ -34,7 +34,7 @@ def listed(*names: str) -> dict[str, Requirement]:
 
 def needed_by(requirement: Requirement) -> set[str]:
     """Canonical names of what the installed package asks for on this Python, with the extras of the line."""
-    wanted = set()
+    wanted: set[str] = set()
     for text in requires(requirement.name) or []:
         need = Requirement(text)
         environments = [{"extra": extra} for extra in ("", *requirement.extras)]
