@@ -15,7 +15,7 @@ PATIENCE = 10.0
 
 
 class Kafka:
-    """A broker of one node in memory. It chooses its port when it starts; `pause` and `resume` keep port and records."""
+    """A broker of one node in memory. It chooses its port when it starts; `pause` and `resume` keep it."""
 
     def __init__(self, folder: Path) -> None:
         arguments = (sys.executable, "-m", "opsconsole.demo.broker", str(os.getpid()))

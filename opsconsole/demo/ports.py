@@ -6,7 +6,7 @@ import socket
 
 
 def free_port(wanted: int = 0) -> int:
-    """`wanted` if nothing listens there, else a port the kernel has just given out. Another process may still be quicker."""
+    """`wanted` if nothing is there, else one the kernel has just given out. Another process can still be quicker."""
     for port in (wanted, 0):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

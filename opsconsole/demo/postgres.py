@@ -107,7 +107,9 @@ class Postgres:
         as_user: dict[str, object] = {}
         if self._user:
             as_user = {"user": self._user, "group": self._user, "extra_groups": []}
-        done = subprocess.run(arguments, capture_output=True, text=True, cwd=self._home, **as_user)  # type: ignore[call-overload]
+        done = subprocess.run(  # type: ignore[call-overload]
+            arguments, check=False, capture_output=True, text=True, cwd=self._home, **as_user
+        )
         password_file.unlink()
         if done.returncode:
             raise UnavailableError(f"The embedded PostgreSQL could not be made: {done.stderr.strip()}")

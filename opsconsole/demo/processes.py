@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -81,15 +82,20 @@ def marked(pid: int, folder: Path) -> bool:
 
 def send(pid: int, number: int) -> None:
     """Signal a process; one that is gone already is what was wanted."""
-    try:
+    with suppress(ProcessLookupError):
         os.kill(pid, number)
-    except ProcessLookupError:
-        pass
 
 
 def end_session(leader: int) -> None:
     """Kill what is left of a session and see it gone."""
-    if not wait_until(lambda: not [send(pid, signal.SIGKILL) for pid in session_members(leader)], KILL_PATIENCE):
+
+    def all_gone() -> bool:
+        members = list(session_members(leader))
+        for pid in members:
+            send(pid, signal.SIGKILL)
+        return not members
+
+    if not wait_until(all_gone, KILL_PATIENCE):
         raise UnavailableError(f"Processes of the session {leader} could not be ended.")
 
 
@@ -156,14 +162,14 @@ class Child:
                 MARK: str(self.folder),
             },
             start_new_session=True,
-            preexec_fn=lambda: die_with_parent(stop_signal, owner),
+            preexec_fn=lambda: die_with_parent(stop_signal, owner),  # noqa: PLW1509 - one system call, no locks
             **as_user,
         )
 
     def answer(self) -> str:
         """The first line the child prints (needs `answers`). Empty when it ended without one."""
-        assert self._process is not None and self._process.stdout is not None
-        return str(self._process.stdout.readline()).strip()
+        pipe = self._process.stdout if self._process else None
+        return pipe.readline().strip() if pipe else ""
 
     def send(self, number: int) -> None:
         if self.alive:
@@ -224,7 +230,7 @@ class OwnerLock:
         except BlockingIOError:
             file.close()
             raise UsageError(
-                f"The servers in {self._path.parent} are in use by another process; stop it first, or name another folder."
+                f"The servers in {self._path.parent} are in use by another process; stop it, or name another folder."
             ) from None
         self._file = file
 

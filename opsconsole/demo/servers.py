@@ -1,4 +1,4 @@
-"""All embedded servers of one folder, as one thing to start and stop. Servers named by the environment are used as they are."""
+"""All embedded servers of one folder, as one thing to start and stop. What the environment names is not started."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ class EmbeddedServers:
         for side in ("SOURCE", "INDEX"):
             if self._given.get(f"{side}_DATABASE_URL") and not self._given.get(f"{side}_OWNER_DATABASE_URL"):
                 raise UsageError(
-                    f"{side}_DATABASE_URL is set but {side}_OWNER_DATABASE_URL is not: the demonstration company has to be "
-                    f"written there, so give a role that may create tables, or unset {side}_DATABASE_URL."
+                    f"{side}_DATABASE_URL is set but {side}_OWNER_DATABASE_URL is not: the demonstration company is to "
+                    f"be written there, so give a role that may create tables, or unset {side}_DATABASE_URL."
                 )
 
     def start(self) -> ServerAddresses:
@@ -78,7 +78,7 @@ class EmbeddedServers:
         return not all(self._given.get(f"{name}DATABASE_URL") for name in ("", "SOURCE_", "INDEX_"))
 
     def start_postgres(self) -> None:
-        """Start PostgreSQL, again on the same port after `stop_postgres`. Nothing to do where all three URLs are given."""
+        """Start PostgreSQL, again on the same port after `stop_postgres`. Nothing to do where all URLs are given."""
         if self._needs_postgres():
             self.postgres = self.postgres or Postgres(self.folder, fsync=self._fsync)
             self.postgres.start()
