@@ -42,9 +42,11 @@ def route_names(resolver: URLResolver, prefix: str = "") -> Iterator[str]:
             yield f"{prefix}{pattern.name}"
 
 
-def constant(expression: FilterExpression) -> str | None:
+def constant(expression: FilterExpression | Node) -> str | None:
     """The text of an argument in quotes; None where it is a variable, known only when a page is made."""
-    return expression.var if isinstance(expression.var, str) else None
+    if isinstance(expression, FilterExpression) and isinstance(expression.var, str):
+        return expression.var
+    return None
 
 
 def nodes_of_kind(template: Template, kind: type[NodeKind]) -> list[NodeKind]:
