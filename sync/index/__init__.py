@@ -1,0 +1,39 @@
+"""The index: what the indexing service has, behind one contract (`tests/sync/test_index_contract.py`)."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Protocol, Self
+
+from opsconsole.estate.model import Estate, IndexAdapter
+from sync.engine.rows import Side
+from sync.index.http import HttpIndex
+from sync.index.postgres import PostgresIndex
+
+
+class IndexSide(Side, Protocol):
+    """An index adapter: one Side of a comparison that can be opened, asked whether it answers, and closed.
+
+    Every method raises UnavailableError (try again) or OutsideDataError (it will not help).
+    """
+
+    def ping(self) -> str:
+        """One sentence about the index that answered."""
+        ...
+
+    def close(self) -> None: ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+
+def open_index(estate: Estate) -> IndexSide:
+    """The estate's index by its adapter. Connects with the first read; not for use across a fork."""
+    match estate.index.adapter:
+        case IndexAdapter.POSTGRES:
+            return PostgresIndex(estate)
+        case IndexAdapter.HTTP:
+            return HttpIndex(estate)

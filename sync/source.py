@@ -1,0 +1,218 @@
+"""The source: the system of record, read through the estate's names by a role that can only read."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from types import TracebackType
+from typing import Self
+
+from psycopg import sql
+
+from opsconsole import estate
+from opsconsole.errors import OutsideDataError
+from opsconsole.estate import model
+from opsconsole.keys import Key
+from opsconsole.postgres import EARLIEST, Database, as_datetime, table_identifier, trusted
+from sync.engine.rows import Row
+from sync.taskrows import KeyColumn, TaskRows, TaskShape
+
+
+@dataclass(frozen=True, slots=True)
+class AffectedOrganization:
+    """An organization with updates in a window: how many tasks, how many of them completed, first and last update."""
+
+    key: Key
+    name: str
+    updated: int
+    completed: int
+    first_update: datetime
+    last_update: datetime
+
+
+def source_shape(source: model.Source) -> TaskShape:
+    """The source's tasks; a source without a version column has the microseconds of `updated_at` for it."""
+    tasks = source.tasks
+    return TaskShape(
+        table=tasks.table,
+        id=tasks.id,
+        organization=tasks.organization,
+        values=tasks.compare,
+        id_kind=tasks.id_type,
+        organization_kind=source.organizations.id_type,
+        version=tasks.version,
+        updated_at=tasks.updated_at,
+        deleted=tasks.deleted,
+        where=tasks.where,
+        version_from_updated_at=not tasks.version,
+    )
+
+
+class Source:
+    """One connection to the source, made with the first read; a context manager, and one Side of a comparison.
+
+    Raises UnavailableError (try again) and OutsideDataError (it will not help). One per process: never across a fork.
+    """
+
+    def __init__(self, settings: model.Source) -> None:
+        self._settings = settings
+        self.database = Database(
+            settings.url,
+            "the source",
+            statement_timeout=settings.statement_timeout,
+            connect_timeout=settings.connect_timeout,
+        )
+        self.tasks = TaskRows(self.database, source_shape(settings))
+        self._task_table = table_identifier(settings.tasks.table)
+        self._organization_table = table_identifier(settings.organizations.table)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self.database.close()
+
+    def page(self, organization: Key, after: Key | None, limit: int) -> Sequence[Row]:
+        """At most `limit` tasks of `organization` with key > `after`, in key order. One query."""
+        return self.tasks.page(organization, after, limit)
+
+    def by_keys(self, keys: Sequence[Key]) -> dict[Key, Row]:
+        """The tasks with these keys, whatever their organization. One query for each 5,000."""
+        return self.tasks.by_keys(keys)
+
+    def version(self) -> str:
+        """The server's version, "15.4". One query."""
+        return str(self.database.row(sql.SQL("SHOW server_version"))[0]).split(" ")[0]
+
+    def ping(self) -> str:
+        """One sentence about the source that answered. Raises UnavailableError."""
+        return f"PostgreSQL {self.version()} answers"
+
+    @cached_property
+    def _organization_key(self) -> KeyColumn:
+        table = self._settings.organizations
+        query = sql.SQL("SELECT {} FROM {} LIMIT 0").format(sql.Identifier(table.id), self._organization_table)
+        return KeyColumn.of(table.id, table.id_type, self.database.columns(query)[0].type_code)
+
+    @cached_property
+    def _organization_condition(self) -> sql.Composable:
+        where = self._settings.organizations.where
+        return sql.SQL("({})").format(trusted(where)) if where else sql.SQL("true")
+
+    def existing_organizations(self, keys: Sequence[Key]) -> dict[Key, str]:
+        """Names of those of `keys` that are organizations by the estate's `where`; the others are absent. One query."""
+        return self._names(keys, self._organization_condition)
+
+    def organization_names(self, keys: Sequence[Key]) -> dict[Key, str]:
+        """Names to show, also of organizations that the estate's `where` leaves out. One query."""
+        return self._names(keys, sql.SQL("true"))
+
+    def _names(self, keys: Sequence[Key], condition: sql.Composable) -> dict[Key, str]:
+        if not keys:
+            return {}
+        column = self._organization_key
+        query = sql.SQL("SELECT {}, {} FROM {} WHERE {} = ANY(%s) AND {}").format(
+            column.match,
+            sql.Identifier(self._settings.organizations.name),
+            self._organization_table,
+            column.match,
+            condition,
+        )
+        rows = self.database.rows(query, ([column.dump(key) for key in keys],))
+        return {column.load(key): "" if name is None else str(name) for key, name in rows}
+
+    def task_counts(self, organization_keys: Sequence[Key]) -> dict[Key, int]:
+        """How many rows a walk of each organization reads, those marked deleted included. One query, bounded by the
+        statement timeout; every given key is in the result."""
+        if not organization_keys:
+            return {}
+        _, owner = self.tasks.keys
+        query = sql.SQL("SELECT {}, count(*) FROM {} WHERE {} = ANY(%s) AND {} GROUP BY 1").format(
+            owner.match, self._task_table, owner.match, self.tasks.condition
+        )
+        rows = self.database.rows(query, ([owner.dump(key) for key in organization_keys],))
+        return dict.fromkeys(organization_keys, 0) | {owner.load(key): count for key, count in rows}
+
+    def affected_organizations(
+        self,
+        window_from: datetime,
+        window_to: datetime,
+        *,
+        statuses: Collection[str] = (),
+        exclude: Collection[Key] = frozenset(),
+    ) -> Iterator[AffectedOrganization]:
+        """Organizations with tasks updated in [window_from, window_to), ordered by key, streamed from the server.
+
+        `statuses` keeps only tasks with one of them now; `exclude` leaves organizations out. Deleted tasks count: their
+        deletion is an update too. Runs on a connection of its own.
+        """
+        if window_from.tzinfo is None or window_to.tzinfo is None:
+            raise ValueError("window bounds need a time zone")
+        values: dict[str, object] = {
+            "from": window_from,
+            "to": window_to,
+            "completed": list(self._settings.tasks.completed),
+            "statuses": list(statuses),
+            "excluded": [self.tasks.keys[1].dump(key) for key in exclude],
+        }
+        query = self._affected_query(by_status=bool(statuses), excluding=bool(exclude))
+        for key, name, updated, completed, first, last in self.database.stream(query, values):
+            yield AffectedOrganization(
+                key=self._organization_key.load(key),
+                name="" if name is None else str(name),
+                updated=updated,
+                completed=completed,
+                first_update=as_datetime(first) or EARLIEST,
+                last_update=as_datetime(last) or EARLIEST,
+            )
+
+    def _affected_query(self, *, by_status: bool, excluding: bool) -> sql.Composed:
+        """Counts first, names after: the join meets one row for each organization, not one for each task."""
+        _, owner = self.tasks.keys
+        organization = self._organization_key
+        if owner.as_text != organization.as_text:
+            raise OutsideDataError("The source keeps organization ids as text in one table and not in the other.")
+        tasks = self._settings.tasks
+        status = sql.Identifier(tasks.status)
+        moment = sql.Identifier(tasks.updated_at)
+        conditions = [
+            sql.SQL("{0} >= %(from)s AND {0} < %(to)s").format(moment),
+            self.tasks.condition,
+            sql.SQL("{} IS NOT NULL").format(owner.match),
+        ]
+        if by_status:
+            conditions.append(sql.SQL("{}::text = ANY(%(statuses)s)").format(status))
+        if excluding:
+            conditions.append(sql.SQL("{} <> ALL(%(excluded)s)").format(owner.match))
+        return sql.SQL(
+            "SELECT o.key, o.name, t.updated, t.completed, t.first, t.last FROM ("
+            "SELECT {owner} AS key, count(*) AS updated,"
+            " count(*) FILTER (WHERE {status}::text = ANY(%(completed)s)) AS completed,"
+            " min({moment}) AS first, max({moment}) AS last"
+            " FROM {tasks} WHERE {conditions} GROUP BY 1) t"
+            " JOIN (SELECT {id} AS key, {name} AS name FROM {organizations} WHERE {organization_condition}) o"
+            " ON o.key = t.key ORDER BY {order}"
+        ).format(
+            owner=owner.match,
+            status=status,
+            moment=moment,
+            tasks=self._task_table,
+            conditions=sql.SQL(" AND ").join(conditions),
+            id=organization.match,
+            name=sql.Identifier(self._settings.organizations.name),
+            organizations=self._organization_table,
+            organization_condition=self._organization_condition,
+            order=sql.SQL('o.key COLLATE "C"') if organization.as_text else sql.SQL("o.key"),
+        )
+
+
+def open_source(settings: model.Source | None = None) -> Source:
+    """The source of `settings`, of the current estate by default. Connects with the first read."""
+    return Source(settings or estate.current().source)

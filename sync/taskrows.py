@@ -1,0 +1,172 @@
+"""Tasks in a PostgreSQL table, as rows of the engine: what the source and the `postgres` index have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from typing import Any
+from uuid import UUID
+
+from psycopg import sql
+
+from opsconsole.errors import OutsideDataError
+from opsconsole.estate.model import TableName
+from opsconsole.keys import Key, KeyKind
+from opsconsole.postgres import Database, as_datetime, table_identifier, trusted
+from sync.engine.rows import Row
+
+TEXT_OIDS = frozenset({25, 1043})  # text, varchar: comparable without a cast
+INTEGER_OIDS = frozenset({20, 21, 23, 1700})  # bigint, smallint, integer, numeric
+UUID_OID = 2950
+
+BATCH_KEYS = 5_000
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
+
+
+def microseconds(moment: datetime) -> int:
+    """Whole microseconds since 1970, exact (a float of seconds is not)."""
+    return (moment - EPOCH) // MICROSECOND
+
+
+@dataclass(frozen=True, slots=True)
+class KeyColumn:
+    """A column of keys: how it is matched, ordered, and carried to and from the server.
+
+    Order is the engine's (`opsconsole.keys`): text by its bytes, whatever collation the column has.
+    """
+
+    kind: KeyKind
+    match: sql.Composable
+    order: sql.Composable
+    as_text: bool
+
+    @classmethod
+    def of(cls, name: str, kind: KeyKind, type_oid: int) -> KeyColumn:
+        """Raises OutsideDataError where a column of this type cannot hold keys of `kind` in the right order."""
+        column = sql.Identifier(name)
+        natural = {KeyKind.UUID: {UUID_OID}, KeyKind.INTEGER: INTEGER_OIDS, KeyKind.TEXT: TEXT_OIDS}[kind]
+        if type_oid in natural and kind is not KeyKind.TEXT:
+            return cls(kind, column, column, as_text=False)
+        if kind is KeyKind.INTEGER or (kind is KeyKind.UUID and type_oid in INTEGER_OIDS):
+            raise OutsideDataError(f"Column {name} is of another type than the estate's id_type = {kind.value!r} says.")
+        # UUIDs kept as text, or text keys in a domain, enum, citext or char(n): cast them, unless they are plain text.
+        text = column if type_oid in TEXT_OIDS else sql.SQL("{}::text").format(column)
+        return cls(kind, text, sql.SQL('{} COLLATE "C"').format(text), as_text=True)
+
+    def dump(self, key: Key) -> Key:
+        return str(key) if self.as_text else key
+
+    def load(self, value: object) -> Key:
+        """Raises OutsideDataError for a value that is no key of this kind."""
+        try:
+            match self.kind:
+                case KeyKind.UUID:
+                    return value if isinstance(value, UUID) else UUID(str(value))
+                case KeyKind.INTEGER:
+                    return int(str(value))
+                case KeyKind.TEXT:
+                    return str(value)
+        except ValueError:
+            raise OutsideDataError(f"{value!r} is no key of the kind {self.kind.value}.") from None
+
+
+@dataclass(frozen=True, slots=True)
+class TaskShape:
+    """Where a store keeps tasks: names of its own, in the estate's order of compared columns."""
+
+    table: TableName
+    id: str
+    organization: str
+    values: tuple[str, ...]
+    id_kind: KeyKind
+    organization_kind: KeyKind
+    version: str = ""
+    updated_at: str = ""
+    deleted: str = ""
+    where: str = ""
+    version_from_updated_at: bool = False
+
+
+class TaskRows:
+    """Reads tasks of one table through `database`. The types of its key columns are asked once, with the first read."""
+
+    def __init__(self, database: Database, shape: TaskShape) -> None:
+        self._database = database
+        self._shape = shape
+        self._table = table_identifier(shape.table)
+
+    @cached_property
+    def keys(self) -> tuple[KeyColumn, KeyColumn]:
+        """The columns of the task's and of the organization's key."""
+        shape = self._shape
+        query = sql.SQL("SELECT {}, {} FROM {} LIMIT 0").format(
+            sql.Identifier(shape.id), sql.Identifier(shape.organization), self._table
+        )
+        task, organization = self._database.columns(query)
+        return (
+            KeyColumn.of(shape.id, shape.id_kind, task.type_code),
+            KeyColumn.of(shape.organization, shape.organization_kind, organization.type_code),
+        )
+
+    @cached_property
+    def condition(self) -> sql.Composable:
+        """The estate's `where`, always something that AND can follow."""
+        return sql.SQL("({})").format(trusted(self._shape.where)) if self._shape.where else sql.SQL("true")
+
+    @cached_property
+    def _select(self) -> sql.Composed:
+        shape, (task, organization) = self._shape, self.keys
+        nothing = sql.SQL("NULL")
+        expressions = [
+            task.match,
+            organization.match,
+            sql.Identifier(shape.version) if shape.version else nothing,
+            sql.Identifier(shape.updated_at) if shape.updated_at else nothing,
+            sql.SQL("COALESCE(({}), false)").format(trusted(shape.deleted)) if shape.deleted else sql.SQL("false"),
+            *(sql.Identifier(name) for name in shape.values),
+        ]
+        return sql.SQL("SELECT {} FROM {}").format(sql.SQL(", ").join(expressions), self._table)
+
+    def page(self, organization: Key, after: Key | None, limit: int) -> list[Row]:
+        """As `sync.engine.rows.Side.page`; one query."""
+        task, owner = self.keys
+        query = sql.SQL("{} WHERE {} = %(organization)s AND {} AND {} ORDER BY {} LIMIT %(limit)s").format(
+            self._select,
+            owner.match,
+            self.condition,
+            sql.SQL("true") if after is None else sql.SQL("{} > %(after)s").format(task.order),
+            task.order,
+        )
+        values: dict[str, object] = {"organization": owner.dump(organization), "limit": limit}
+        if after is not None:
+            values["after"] = task.dump(after)
+        return [self._row(values) for values in self._database.rows(query, values)]
+
+    def by_keys(self, keys: Sequence[Key]) -> dict[Key, Row]:
+        """As `sync.engine.rows.Side.by_keys`; one query for each 5,000 keys."""
+        task, _ = self.keys
+        query = sql.SQL("{} WHERE {} = ANY(%s) AND {}").format(self._select, task.match, self.condition)
+        found: dict[Key, Row] = {}
+        for start in range(0, len(keys), BATCH_KEYS):
+            batch = [task.dump(key) for key in keys[start : start + BATCH_KEYS]]
+            rows = (self._row(values) for values in self._database.rows(query, (batch,)))
+            found |= {row.key: row for row in rows}
+        return found
+
+    def _row(self, values: tuple[Any, ...]) -> Row:
+        task, owner = self.keys
+        key, organization, version, moment, deleted, *compared = values
+        updated_at = as_datetime(moment)
+        if version is None and updated_at is not None and self._shape.version_from_updated_at:
+            version = microseconds(updated_at)
+        return Row(
+            key=task.load(key),
+            organization=owner.load(organization),
+            values=tuple(compared),
+            version=None if version is None else int(version),
+            updated_at=updated_at,
+            deleted=deleted,
+        )
