@@ -1,0 +1,91 @@
+"""Who may do what: one named permission per operation, granted to three roles, asked for by every route.
+
+Each app declares its permissions on its models (`Meta.permissions`) and binds each to the lowest role that has it with
+`permission(...)`. Roles are Django groups, so an installation can make its own groups from the same permissions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec, TypeAlias
+
+from django.apps.registry import Apps
+from django.core.exceptions import PermissionDenied
+from django.db.models import TextChoices
+from django.http import HttpRequest, HttpResponseBase
+
+P = ParamSpec("P")
+
+
+class Role(TextChoices):
+    VIEWER = "viewer", "Viewer: sees everything, changes nothing"
+    OPERATOR = "operator", "Operator: stages, checks, publishes, cancels"
+    ADMINISTRATOR = "administrator", "Administrator: users, limits, clean-up"
+
+
+ROLE_ORDER = (Role.VIEWER, Role.OPERATOR, Role.ADMINISTRATOR)
+
+
+@dataclass(frozen=True)
+class Permission:
+    """`name` is Django's `app.codename`; `role` the lowest role that holds it."""
+
+    name: str
+    role: Role
+
+
+_declared: dict[str, Permission] = {}
+
+
+def permission(name: str, role: Role) -> Permission:
+    """Declare that `role`, and every role above it, holds the permission `name` (`app.codename`)."""
+    declared = Permission(name, role)
+    _declared[name] = declared
+    return declared
+
+
+def declared_permissions() -> tuple[Permission, ...]:
+    return tuple(_declared.values())
+
+
+def held_by(role: Role) -> tuple[str, ...]:
+    """Names of all permissions of `role`, its own and those of the roles below it."""
+    rank = ROLE_ORDER.index(role)
+    return tuple(p.name for p in _declared.values() if ROLE_ORDER.index(p.role) <= rank)
+
+
+View: TypeAlias = Callable[Concatenate[HttpRequest, P], HttpResponseBase]
+
+
+def requires(needed: Permission) -> Callable[[View[P]], View[P]]:
+    """Let a view run only for a user who holds `needed`; otherwise 403. Tests read `view.permission`."""
+
+    def decorate(view: View[P]) -> View[P]:
+        @wraps(view)
+        def guarded(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
+            if not request.user.has_perm(needed.name):
+                raise PermissionDenied(f"This needs the permission {needed.name}.")
+            return view(request, *args, **kwargs)
+
+        guarded.permission = needed  # type: ignore[attr-defined]
+        return guarded
+
+    return decorate
+
+
+def grant_roles(apps: Apps, using: str, **kwargs: Any) -> None:
+    """Make the role groups hold exactly what is declared (after each migrate; adds, never takes from custom groups)."""
+    try:
+        group_model = apps.get_model("auth", "Group")
+        permission_model = apps.get_model("auth", "Permission")
+    except LookupError:
+        return  # `migrate` of one app to an early point: the groups do not exist yet
+    by_name = {
+        f"{p.content_type.app_label}.{p.codename}": p
+        for p in permission_model.objects.using(using).select_related("content_type")
+    }
+    for role in ROLE_ORDER:
+        group, _ = group_model.objects.using(using).get_or_create(name=role.value)
+        group.permissions.set([by_name[name] for name in held_by(role) if name in by_name])

@@ -1,0 +1,13 @@
+from django.apps import AppConfig
+from django.db.models.signals import post_migrate
+
+
+class OpsconsoleConfig(AppConfig):
+    name = "opsconsole"
+    verbose_name = "Console"
+
+    def ready(self) -> None:
+        from opsconsole import access, checks  # noqa: F401  (checks registers itself on import)
+
+        # The last app to migrate is unknown here, so roles are granted after each: the work is idempotent and small.
+        post_migrate.connect(access.grant_roles, dispatch_uid="opsconsole.grant_roles")

@@ -1,0 +1,77 @@
+"""The record of who did what. One row per act, written in the transaction of the act."""
+
+from __future__ import annotations
+
+import os
+import pwd
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from django.contrib.auth.models import AnonymousUser
+from django.http import HttpRequest
+
+
+class Door(StrEnum):
+    """Which way in an act came by."""
+
+    PAGE = "page"
+    COMMAND = "command"
+    API = "api"
+    CLOCK = "clock"
+    WORKER = "worker"
+
+
+@dataclass(frozen=True)
+class Actor:
+    """Who acts. `user_id` is None for commands and for the console's own processes; `name` is never empty."""
+
+    name: str
+    door: Door
+    user_id: int | None = None
+    address: str = ""
+
+
+def actor_of(request: HttpRequest) -> Actor:
+    user = request.user
+    assert not isinstance(user, AnonymousUser), "routes need a login"
+    return Actor(user.get_username(), Door.PAGE, user.pk, request.META.get("REMOTE_ADDR", ""))
+
+
+def actor_of_command() -> Actor:
+    """The operating-system user at the keyboard: `sudo` is looked through."""
+    name = os.environ.get("SUDO_USER") or pwd.getpwuid(os.getuid()).pw_name
+    return Actor(name, Door.COMMAND)
+
+
+CLOCK = Actor("clock", Door.CLOCK)
+WORKER = Actor("worker", Door.WORKER)
+
+
+def record(
+    actor: Actor,
+    action: str,
+    subject: str,
+    *,
+    reason: str = "",
+    trace_id: UUID | None = None,
+    **details: Any,
+) -> None:
+    """Append one audit row. Call it inside the transaction of the act, so that both stand or neither.
+
+    `action` is dotted and in the past (`batch.started`), `subject` names the thing (`batch:12`), `details` are JSON.
+    """
+    from opsconsole.models import AuditEntry
+
+    AuditEntry.objects.create(
+        actor=actor.name,
+        actor_user_id=actor.user_id,
+        door=actor.door,
+        address=actor.address,
+        action=action,
+        subject=subject,
+        reason=reason,
+        trace_id=trace_id,
+        details=details,
+    )

@@ -1,0 +1,30 @@
+"""What the clock does by itself. Apps register their duties when they are loaded; the loop runs those that are due."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Duty:
+    """Something done every `every` seconds by whoever holds the lease. Must be safe to repeat and to be killed in."""
+
+    name: str
+    every: float
+    act: Callable[[], object]
+
+
+_registered: dict[str, Duty] = {}
+
+
+def duty(name: str, *, every: float) -> Callable[[Callable[[], object]], Callable[[], object]]:
+    def register(act: Callable[[], object]) -> Callable[[], object]:
+        _registered[name] = Duty(name, every, act)
+        return act
+
+    return register
+
+
+def registered() -> tuple[Duty, ...]:
+    return tuple(_registered.values())

@@ -1,0 +1,86 @@
+"""The clock's loop: hold the lease, run what is due, wait."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+
+from django.db import Error as DatabaseError
+from django.db import close_old_connections, connection
+
+from opsconsole.clock.duties import Duty
+from opsconsole.clock.lease import LEASE_SECONDS, RENEW_SECONDS, LeaseKeeper
+
+logger = logging.getLogger(__name__)
+
+LONGEST_WAIT = 1.0
+
+
+class ClockLoop:
+    """Runs `duties` as long as it holds the lease. `clock` gives monotonic seconds."""
+
+    def __init__(
+        self,
+        keeper: LeaseKeeper,
+        duties: Sequence[Duty],
+        stop: threading.Event,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._keeper = keeper
+        self._duties = duties
+        self._stop = stop
+        self._clock = clock
+        self._due = {duty.name: float("-inf") for duty in duties}
+        self._renew_at = float("-inf")
+        self._held_until = float("-inf")
+        self._leading = False
+
+    def run(self) -> None:
+        """Go on until `stop` is set; then finish the duty under way and give the lease back."""
+        while not self._stop.is_set():
+            self.step()
+            self._stop.wait(LONGEST_WAIT)
+        if self._leading:
+            self._keeper.give_back()
+
+    def step(self) -> int:
+        """One round. Returns how many duties were run; 0 where another clock leads."""
+        try:
+            if not self._lead():
+                return 0
+            due = [duty for duty in self._duties if self._due[duty.name] <= self._clock()]
+            return sum(self._perform(duty) for duty in due)
+        except DatabaseError as error:
+            logger.warning("the console's database is away: %s", str(error).strip())
+            self._leading = False
+            self._renew_at = float("-inf")
+            connection.close()
+            return 0
+
+    def _lead(self) -> bool:
+        """Hold the lease, renewing it in good time. A pause longer than the lease (SIGSTOP) is noticed here."""
+        close_old_connections()
+        asked_at = self._clock()
+        if asked_at >= self._renew_at or asked_at >= self._held_until:
+            held = self._keeper.hold()
+            if held != self._leading:
+                logger.info("%s %s", self._keeper.holder, "leads" if held else "stands by")
+            self._leading = held
+            self._renew_at = asked_at + (RENEW_SECONDS if held else LONGEST_WAIT)
+            self._held_until = asked_at + LEASE_SECONDS if held else float("-inf")
+        return self._leading
+
+    def _perform(self, duty: Duty) -> bool:
+        """Run one duty. Its own failure is logged and does not keep the others from running."""
+        if not self._lead():
+            return False
+        self._due[duty.name] = self._clock() + duty.every
+        try:
+            duty.act()
+        except DatabaseError:
+            raise
+        except Exception:  # the outermost loop of this process: one broken duty must not stop the clock
+            logger.exception("duty %s failed", duty.name)
+        return True

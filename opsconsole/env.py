@@ -1,0 +1,84 @@
+"""Typed readers of environment variables.
+
+Each reader refuses a value it cannot use with a sentence naming the variable, and every reader also accepts
+`NAME_FILE`, the path of a file that holds the value, so that secrets need not be in the environment.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import overload
+
+from django.core.exceptions import ImproperlyConfigured
+from psycopg.conninfo import conninfo_to_dict
+
+TRUE = frozenset({"1", "true", "yes", "on"})
+FALSE = frozenset({"0", "false", "no", "off"})
+
+
+@overload
+def text(name: str, default: str, environ: Mapping[str, str] = ...) -> str: ...
+@overload
+def text(name: str, default: None = ..., environ: Mapping[str, str] = ...) -> str | None: ...
+def text(name: str, default: str | None = None, environ: Mapping[str, str] = os.environ) -> str | None:
+    """The value of `name`, else the content of the file named by `name_FILE`, else `default`.
+
+    Raises ImproperlyConfigured where both are set or the file cannot be read.
+    """
+    path = environ.get(f"{name}_FILE")
+    if path and name in environ:
+        raise ImproperlyConfigured(f"{name} and {name}_FILE are both set; set one of them.")
+    if path:
+        try:
+            return Path(path).read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise ImproperlyConfigured(f"{name}_FILE names {path!r}, which cannot be read: {error}.") from error
+    return environ.get(name, default)
+
+
+def boolean(name: str, default: bool, environ: Mapping[str, str] = os.environ) -> bool:
+    value = text(name, None, environ)
+    if value is None or value == "":
+        return default
+    if value.lower() in TRUE:
+        return True
+    if value.lower() in FALSE:
+        return False
+    raise ImproperlyConfigured(f"{name} is {value!r}; allowed are {', '.join(sorted(TRUE | FALSE))}.")
+
+
+def integer(name: str, default: int, *, minimum: int = 0, environ: Mapping[str, str] = os.environ) -> int:
+    value = text(name, None, environ)
+    if value is None or value == "":
+        return default
+    try:
+        number = int(value)
+    except ValueError:
+        raise ImproperlyConfigured(f"{name} is {value!r}; a whole number is needed.") from None
+    if number < minimum:
+        raise ImproperlyConfigured(f"{name} is {number}; at least {minimum} is needed.")
+    return number
+
+
+def words(name: str, default: tuple[str, ...] = (), environ: Mapping[str, str] = os.environ) -> list[str]:
+    """A comma-separated list, blanks removed."""
+    value = text(name, None, environ)
+    if value is None:
+        return list(default)
+    return [word.strip() for word in value.split(",") if word.strip()]
+
+
+def postgres(name: str, default: str, environ: Mapping[str, str] = os.environ) -> dict[str, object]:
+    """A PostgreSQL URL (any form libpq takes) as a Django database entry."""
+    url = text(name, default, environ)
+    try:
+        parts = conninfo_to_dict(url)
+    except Exception as error:  # psycopg raises ProgrammingError; its text repeats what was wrong
+        raise ImproperlyConfigured(f"{name} is no PostgreSQL URL: {str(error).strip()}.") from error
+    known = {"host": "HOST", "port": "PORT", "dbname": "NAME", "user": "USER", "password": "PASSWORD"}
+    entry: dict[str, object] = {"ENGINE": "django.db.backends.postgresql"}
+    entry |= {django: str(parts.pop(libpq)) for libpq, django in known.items() if parts.get(libpq) is not None}
+    entry["OPTIONS"] = parts
+    return entry

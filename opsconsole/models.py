@@ -1,0 +1,63 @@
+"""What both halves of the console stand on: people, the clock's lease, the audit log."""
+
+from __future__ import annotations
+
+from django.contrib.auth.models import AbstractUser
+from django.db import models
+from django.db.models.functions import Now
+
+from opsconsole.access import Role, permission
+
+
+class User(AbstractUser):
+    """A person of the support staff. Our own class from the start: Django cannot swap it in later."""
+
+    class Meta:
+        permissions = [("use_console", "Can open the console")]
+
+
+USE_CONSOLE = permission("opsconsole.use_console", Role.VIEWER)
+
+
+class Lease(models.Model):
+    """Right to do something alone for a while. `fence` rises with each new holder, so an old holder can be told."""
+
+    name = models.CharField(primary_key=True, max_length=50)
+    holder = models.CharField(max_length=200)
+    fence = models.BigIntegerField(default=0)
+    expires_at = models.DateTimeField()
+    beat_at = models.DateTimeField()
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"{self.name} held by {self.holder}"
+
+
+class AuditEntry(models.Model):
+    """One act, append-only: a database trigger refuses UPDATE and DELETE."""
+
+    at = models.DateTimeField(db_default=Now())
+    actor = models.CharField(max_length=150)
+    actor_user = models.ForeignKey(User, null=True, on_delete=models.PROTECT, related_name="+", db_index=False)
+    door = models.CharField(max_length=10)
+    address = models.CharField(max_length=64, blank=True)
+    action = models.CharField(max_length=60)
+    subject = models.CharField(max_length=200)
+    reason = models.TextField(blank=True)
+    trace_id = models.UUIDField(null=True)
+    details = models.JSONField(default=dict)
+
+    class Meta:
+        default_permissions = ("view",)
+        indexes = [
+            models.Index(fields=["subject", "-id"], name="audit_subject"),
+            models.Index(fields=["trace_id"], name="audit_trace"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.actor}: {self.action} {self.subject}"
+
+
+VIEW_AUDIT = permission("opsconsole.view_auditentry", Role.VIEWER)

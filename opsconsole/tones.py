@@ -1,0 +1,11 @@
+"""The five tones a status can have. A tone becomes a colour in one place only: the tokens of `static/css/tokens.css`."""
+
+from enum import StrEnum
+
+
+class Tone(StrEnum):
+    FINE = "fine"
+    WORKING = "working"
+    WAITING = "waiting"
+    PROBLEM = "problem"
+    ENDED = "ended"

@@ -1,0 +1,8 @@
+"""The permissions of sync, each bound to the lowest role that has it."""
+
+from opsconsole.access import Role, permission
+
+VIEW = permission("sync.view_job", Role.VIEWER)
+STAGE = permission("sync.stage_organizations", Role.OPERATOR)
+RUN = permission("sync.run_checks", Role.OPERATOR)
+CANCEL = permission("sync.cancel_job", Role.OPERATOR)

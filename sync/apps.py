@@ -1,0 +1,16 @@
+from django.apps import AppConfig
+
+
+class SyncConfig(AppConfig):
+    name = "sync"
+    verbose_name = "Sync"
+
+    def ready(self) -> None:
+        from opsconsole.worker import work_horse_killed
+        from sync import access, duties  # noqa: F401  (declares permissions; registers the clock's duties)
+        from sync.operations.batches import close_when_last_job_ended
+        from sync.recovery import record_killed_horse
+        from sync.signals import job_ended
+
+        job_ended.connect(close_when_last_job_ended, dispatch_uid="sync.close_when_last_job_ended")
+        work_horse_killed.connect(record_killed_horse, dispatch_uid="sync.record_killed_horse")

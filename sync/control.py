@@ -1,0 +1,109 @@
+"""Between chunks: should this attempt go on? Cancel, deployment, memory, a fence that is gone."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+from django.db import close_old_connections, connection
+from django.db.models.functions import Now
+from django.db.utils import Error as DatabaseError
+
+from opsconsole.worker import stop_requested
+from sync.ledger import FenceLostError, Ledger
+from sync.models import AttemptOutcome, Job, JobState
+from sync.operations.workers import memory_now
+
+HEARTBEAT_SECONDS = 3.0
+WAIT_SLICE_SECONDS = 0.5
+STATE_CHECK_SECONDS = 1.0
+
+
+class AttemptStopped(Exception):  # noqa: N818  (no error: the attempt was asked to end, and the checkpoint stands)
+    """The attempt ends before the job is done; `outcome` says how, `reason` in words."""
+
+    def __init__(self, outcome: AttemptOutcome, reason: str) -> None:
+        super().__init__(reason)
+        self.outcome = outcome
+        self.reason = reason
+
+
+class Control:
+    """What the running attempt asks between chunks. `memory_limit` in bytes; 0 for none."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        *,
+        memory_limit: int,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._ledger = ledger
+        self._memory_limit = memory_limit
+        self._clock = clock
+        self._sleep = sleep
+        self._asked_at = clock()
+
+    def check(self) -> None:
+        """Raise AttemptStopped or FenceLostError where this attempt should end. Asks the database once a second."""
+        if stop_requested():
+            raise AttemptStopped(AttemptOutcome.HIBERNATED, "The worker is shutting down; going on elsewhere.")
+        self._check_memory()
+        if self._clock() - self._asked_at >= STATE_CHECK_SECONDS:
+            self.obey(self._ledger.state())
+
+    def obey(self, state: JobState) -> None:
+        """Act on a state that a write just returned."""
+        self._asked_at = self._clock()
+        if state is JobState.CANCELLING:
+            raise AttemptStopped(AttemptOutcome.CANCELLED, "Cancelled at a checkpoint.")
+
+    def wait_until(self, moment: float) -> None:
+        """Wait until the clock shows `moment`, still listening for a stop."""
+        while (left := moment - self._clock()) > 0:
+            self._sleep(min(left, WAIT_SLICE_SECONDS))
+            self.check()
+
+    def wait(self, seconds: float) -> None:
+        self.wait_until(self._clock() + seconds)
+
+    def _check_memory(self) -> None:
+        used = memory_now()
+        if self._memory_limit and used is not None and used > self._memory_limit:
+            raise AttemptStopped(
+                AttemptOutcome.HIBERNATED,
+                f"The process uses {used >> 20} MiB of the {self._memory_limit >> 20} MiB a job may use; "
+                "going on in a fresh one.",
+            )
+
+
+class Heartbeat(threading.Thread):
+    """Says every few seconds that the attempt lives, also while a long statement or a slow broker keeps it waiting."""
+
+    def __init__(self, job_id: int, fence: int) -> None:
+        super().__init__(name=f"heartbeat-{job_id}", daemon=True)
+        self._job_id = job_id
+        self._fence = fence
+        self._done = threading.Event()
+
+    def run(self) -> None:
+        # Most jobs end before the first beat: no connection is opened for them.
+        while not self._done.wait(HEARTBEAT_SECONDS):
+            try:
+                Job.objects.filter(pk=self._job_id).held(self._fence).update(heartbeat_at=Now())
+            except DatabaseError:
+                close_old_connections()  # the console's database is away; the next beat connects anew
+        connection.close()
+
+    def __enter__(self) -> Heartbeat:
+        self.start()
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._done.set()
+        self.join()
+
+
+__all__ = ["AttemptStopped", "Control", "FenceLostError", "Heartbeat"]

@@ -1,0 +1,80 @@
+"""Deciding whether one task differs between source and index, and whether that counts as drift yet.
+
+A difference counts only when it was seen twice and has settled: the source's row is older than the settle time, so its
+message has had that long to arrive. Read the index first and the source second for the look that judges: whatever
+changes in between is then young on the source and is left alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sync.engine.rows import DriftKind, Finding, Key, Row
+from sync.engine.values import agree
+
+ORGANIZATION_FIELD = "organization"
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What a second look says. `unsettled` counts differences too young to be judged."""
+
+    findings: tuple[Finding, ...]
+    unsettled: int
+
+
+def drift_kind(source: Row | None, index: Row | None) -> DriftKind | None:
+    """How the index is wrong about one task, or None where it is right. A deleted source row must not be indexed."""
+    if source is None or source.deleted:
+        return None if index is None else DriftKind.ORPHAN
+    if index is None:
+        return DriftKind.MISSING
+    return None if same_task(source, index) else DriftKind.STALE
+
+
+def same_task(source: Row, index: Row) -> bool:
+    if source.values == index.values and source.organization == index.organization:
+        return True  # nearly always; the typed comparison below is many times slower
+    if len(source.values) != len(index.values):
+        raise ValueError(f"source has {len(source.values)} compared values and the index {len(index.values)}")
+    return agree(source.organization, index.organization) and all(map(agree, source.values, index.values))
+
+
+def differing_fields(source: Row, index: Row, names: Sequence[str]) -> tuple[str, ...]:
+    fields = [
+        name for name, mine, theirs in zip(names, source.values, index.values, strict=True) if not agree(mine, theirs)
+    ]
+    if not agree(source.organization, index.organization):
+        fields.append(ORGANIZATION_FIELD)
+    return tuple(fields)
+
+
+def judge(
+    suspects: Sequence[Key],
+    source: Mapping[Key, Row],
+    index: Mapping[Key, Row],
+    *,
+    names: Sequence[str],
+    now: datetime,
+    settle: timedelta,
+) -> Judgement:
+    """The second look: which suspects are drift. `names` are the compared fields, in the order of `Row.values`."""
+    findings: list[Finding] = []
+    unsettled = 0
+    for key in suspects:
+        mine, theirs = source.get(key), index.get(key)
+        kind = drift_kind(mine, theirs)
+        if kind is None:
+            continue
+        if mine is not None and not has_settled(mine, now, settle):
+            unsettled += 1
+            continue
+        fields = differing_fields(mine, theirs, names) if kind is DriftKind.STALE and mine and theirs else ()
+        findings.append(Finding(key, kind, mine, theirs, fields))
+    return Judgement(tuple(findings), unsettled)
+
+
+def has_settled(source: Row, now: datetime, settle: timedelta) -> bool:
+    return source.updated_at is None or source.updated_at <= now - settle

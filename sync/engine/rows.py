@@ -1,0 +1,58 @@
+"""What the two sides of a comparison look like to the engine."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Protocol, TypeAlias
+from uuid import UUID
+
+Key: TypeAlias = UUID | int | str
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One task as one side has it.
+
+    `values` are the compared fields in the estate's order. `deleted` marks a row that is still in the source's table
+    but no longer a task: the index must not have it. `version` rises with each change; sources without a version column
+    give the microseconds of `updated_at`. Either may be None on an index that does not keep them.
+    """
+
+    key: Key
+    organization: Key
+    values: tuple[object, ...]
+    version: int | None = None
+    updated_at: datetime | None = None
+    deleted: bool = False
+
+
+class Side(Protocol):
+    """One side of a comparison, read in bounded pieces. Adapters implement it; one contract suite holds for all."""
+
+    def page(self, organization: Key, after: Key | None, limit: int) -> Sequence[Row]:
+        """At most `limit` rows of `organization` with key > `after`, in key order; fewer than `limit` means the end."""
+        ...
+
+    def by_keys(self, keys: Sequence[Key]) -> dict[Key, Row]:
+        """The rows with these keys, whatever organization they belong to now. Absent keys are absent."""
+        ...
+
+
+class DriftKind(StrEnum):
+    STALE = "stale"
+    MISSING = "missing"
+    ORPHAN = "orphan"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One task on which both sides differ, seen again and settled. `fields` names what differs (stale only)."""
+
+    key: Key
+    kind: DriftKind
+    source: Row | None
+    index: Row | None
+    fields: tuple[str, ...] = ()

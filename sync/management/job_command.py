@@ -1,0 +1,43 @@
+"""What the commands that run one job in the foreground share: progress, the result, the exit status."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from opsconsole.commands import ConsoleCommand
+from sync.check import describe_result
+from sync.models import Job, JobState
+from sync.operations.foreground import run_in_foreground
+
+
+class JobCommand(ConsoleCommand):
+    def run_job(self, job: Job) -> dict[str, Any]:
+        """Run `job` here, with progress on a terminal, and say how it ended."""
+        self.say(f"Job {job.pk}: {job.subject}, mode {job.mode}.")
+        try:
+            job = run_in_foreground(job, self._progress)
+        finally:
+            self.end_progress()
+        self.say(describe_result(job)[0] if job.state == JobState.DONE else f"{job.status.label}: {job.error}")
+        return job_result(job) | {"failed": job.state != JobState.DONE}
+
+    def _progress(self, job: Job) -> None:
+        of = f" of {job.expected:,}" if job.expected else ""
+        self.show_progress(
+            f"{job.get_phase_display()}: {job.scanned:,}{of} scanned, {job.drift_found:,} out of sync, "
+            f"{job.published:,} published, {job.verified:,} verified"
+        )
+
+
+def job_result(job: Job) -> dict[str, Any]:
+    counters = ("expected", "scanned", "stale", "missing", "orphan", "unsettled", "published", "verified", "unresolved")
+    return {
+        "job": job.pk,
+        "kind": job.kind,
+        "mode": job.mode,
+        "organization": job.organization_id,
+        "state": job.state,
+        "checkpoint": job.checkpoint,
+        "error": job.error,
+        **{name: getattr(job, name) for name in counters},
+    }

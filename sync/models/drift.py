@@ -1,0 +1,70 @@
+"""One task that was out of sync, as one job found it: what each side had, where its message went, how it ended."""
+
+from __future__ import annotations
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models.functions import Now
+
+from opsconsole.tones import Tone
+from sync.engine.rows import DriftKind
+from sync.models.job import Job
+
+
+class Verification(models.TextChoices):
+    """Whether the index was seen to have what was published. A report publishes nothing: nothing to verify."""
+
+    NONE = "none", "Reported only"
+    PENDING = "pending", "Published"
+    VERIFIED = "verified", "Verified"
+    UNRESOLVED = "unresolved", "Unresolved"
+
+    @property
+    def tone(self) -> Tone:
+        return _TONES[self]
+
+
+_TONES = {
+    Verification.NONE: Tone.ENDED,
+    Verification.PENDING: Tone.WORKING,
+    Verification.VERIFIED: Tone.FINE,
+    Verification.UNRESOLVED: Tone.PROBLEM,
+}
+
+
+class Drift(models.Model):
+    """`source` and `index` are the compared values as JSON objects, null where that side has no such task."""
+
+    job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="drift", db_index=False)
+    task_id = models.CharField(max_length=200)
+    kind = models.CharField(max_length=10, choices=[(kind.value, kind.value.title()) for kind in DriftKind])
+    fields = ArrayField(models.TextField(), default=list)
+    source = models.JSONField(null=True)
+    index = models.JSONField(null=True)
+    source_version = models.BigIntegerField(null=True)
+    index_version = models.BigIntegerField(null=True)
+    source_updated_at = models.DateTimeField(null=True)
+    found_at = models.DateTimeField(db_default=Now())
+    partition = models.IntegerField(null=True)
+    offset = models.BigIntegerField(null=True)
+    published_at = models.DateTimeField(null=True)
+    verification = models.CharField(max_length=10, choices=Verification.choices, default=Verification.NONE)
+
+    class Meta:
+        default_permissions = ("view",)
+        verbose_name_plural = "drift"
+        constraints = [models.UniqueConstraint(fields=["job", "task_id"], name="drift_once_per_job")]
+        indexes = [
+            models.Index(fields=["job", "id"], name="drift_of_job"),
+            models.Index(fields=["task_id"], name="drift_of_task"),
+            models.Index(
+                fields=["job", "id"], name="drift_to_verify", condition=models.Q(verification=Verification.PENDING)
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.task_id}"
+
+    @property
+    def status(self) -> Verification:
+        return Verification(self.verification)

@@ -1,0 +1,298 @@
+"""The durable job and its attempts. Every change of state is a guarded method here; nothing else writes `state`.
+
+A running attempt holds the job by its fence, a number that rises with each claim. A write with an older fence finds no
+row and changes nothing, so a worker that was taken for dead and comes back can do no harm.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from django.db import models, transaction
+from django.db.models import F, Q
+from django.db.models.functions import Coalesce, Now
+
+from opsconsole.tones import Tone
+from sync.models.batch import Batch, Mode
+
+if TYPE_CHECKING:
+    from sync.operations.workers import WorkerIdentity
+
+
+class JobKind(models.TextChoices):
+    ORGANIZATION = "organization", "Organization"
+    TASKS = "tasks", "Tasks by hand"
+
+
+class JobState(models.TextChoices):
+    QUEUED = "queued", "Queued"
+    RUNNING = "running", "Running"
+    RETRYING = "retrying", "Waiting to retry"
+    CANCELLING = "cancelling", "Cancelling"
+    CANCELLED = "cancelled", "Cancelled"
+    DONE = "done", "Done"
+    FAILED = "failed", "Failed"
+    LOOPING = "looping", "Looping"
+
+    @property
+    def tone(self) -> Tone:
+        return _STATE_TONES[self]
+
+    @property
+    def terminal(self) -> bool:
+        return self not in ACTIVE_STATES
+
+
+ACTIVE_STATES = (JobState.QUEUED, JobState.RUNNING, JobState.RETRYING, JobState.CANCELLING)
+HELD_STATES = (JobState.RUNNING, JobState.CANCELLING)
+WAITING_STATES = (JobState.QUEUED, JobState.RETRYING)
+
+_STATE_TONES = {
+    JobState.QUEUED: Tone.WAITING,
+    JobState.RUNNING: Tone.WORKING,
+    JobState.RETRYING: Tone.WAITING,
+    JobState.CANCELLING: Tone.WAITING,
+    JobState.CANCELLED: Tone.ENDED,
+    JobState.DONE: Tone.FINE,
+    JobState.FAILED: Tone.PROBLEM,
+    JobState.LOOPING: Tone.PROBLEM,
+}
+
+
+class Phase(models.TextChoices):
+    WALK = "walk", "Comparing"
+    VERIFY = "verify", "Verifying"
+
+
+class JobQuerySet(models.QuerySet["Job"]):
+    def active(self) -> JobQuerySet:
+        return self.filter(state__in=ACTIVE_STATES)
+
+    def held(self, fence: int) -> JobQuerySet:
+        """The job as long as the attempt with `fence` still holds it."""
+        return self.filter(fence=fence, state__in=HELD_STATES)
+
+    def silent_for(self, seconds: float) -> JobQuerySet:
+        """Jobs that somebody should be working on, without a heartbeat for so long. By the database's clock alone."""
+        return self.filter(state__in=HELD_STATES, heartbeat_at__lt=Now() - timedelta(seconds=seconds))
+
+    def claim(self, job_id: int, worker: WorkerIdentity) -> tuple[Job, Attempt] | None:
+        """Take a waiting job: new fence, new attempt. None where it is not to be had; losing is not an error."""
+        with transaction.atomic():
+            taken = self.filter(
+                Q(not_before=None) | Q(not_before__lte=Now()), pk=job_id, state__in=WAITING_STATES
+            ).update(
+                state=JobState.RUNNING,
+                fence=F("fence") + 1,
+                worker=worker.name,
+                heartbeat_at=Now(),
+                started_at=Coalesce(F("started_at"), Now()),
+                not_before=None,
+            )
+            if not taken:
+                return None
+            job = self.select_related("batch").get(pk=job_id)
+            attempt = Attempt.objects.create(
+                job=job,
+                number=job.fence,
+                worker=worker.name,
+                host=worker.host,
+                pid=worker.pid,
+                scanned_before=job.scanned,
+            )
+            return job, attempt
+
+    def end(self, job_id: int, fence: int, state: JobState, **fields: object) -> bool:
+        """End the job from the attempt that holds it. False: the attempt no longer does."""
+        assert state.terminal, state
+        return bool(self.filter(pk=job_id).held(fence).update(state=state, ended_at=Now(), heartbeat_at=None, **fields))
+
+    def give_back(self, job_id: int, fence: int, **fields: object) -> bool:
+        """Put a held job back in the queue, to go on from its checkpoint. A job being cancelled is not given back."""
+        given = self.filter(pk=job_id, fence=fence, state=JobState.RUNNING)
+        return bool(given.update(state=JobState.QUEUED, heartbeat_at=None, enqueued_at=Now(), **fields))
+
+    def retry_later(self, job_id: int, fence: int, delay: timedelta, **fields: object) -> bool:
+        held = self.filter(pk=job_id, fence=fence, state=JobState.RUNNING)
+        return bool(held.update(state=JobState.RETRYING, heartbeat_at=None, not_before=Now() + delay, **fields))
+
+    def cancel_waiting(self) -> int:
+        """Cancel what no worker holds, at once. Returns how many the database changed."""
+        return self.filter(state__in=WAITING_STATES).update(state=JobState.CANCELLED, ended_at=Now(), not_before=None)
+
+    def ask_to_cancel(self) -> int:
+        """Ask the workers that hold these jobs to stop at the next chunk. Returns how many were asked."""
+        return self.filter(state=JobState.RUNNING).update(state=JobState.CANCELLING, cancel_requested_at=Now())
+
+    def requeue(self, *, states: tuple[JobState, ...]) -> int:
+        """Queue again what waits or has ended in one of `states`; counters and checkpoint stay."""
+        return self.filter(state__in=states).update(
+            state=JobState.QUEUED, not_before=None, ended_at=None, enqueued_at=Now(), error="", error_type=""
+        )
+
+
+class Job(models.Model):
+    """The work on one organization, or on one list of tasks. The row is the truth; the queue only carries its number.
+
+    `checkpoint` is the last key walked (kind organization) or the number of listed tasks done (kind tasks), as text;
+    None before the first chunk. Counters cover exactly what lies before the checkpoint: both move in one transaction.
+    """
+
+    kind = models.CharField(max_length=15, choices=JobKind.choices, default=JobKind.ORGANIZATION)
+    mode = models.CharField(max_length=10, choices=Mode.choices, default=Mode.REPORT)
+    organization_id = models.CharField(max_length=200, blank=True)
+    organization_name = models.TextField(blank=True)
+    task_ids = models.JSONField(default=list)
+    batch = models.ForeignKey(Batch, null=True, on_delete=models.CASCADE, related_name="jobs", db_index=False)
+    trace_id = models.UUIDField()
+    created_by = models.CharField(max_length=150)
+    created_at = models.DateTimeField(db_default=Now())
+
+    state = models.CharField(max_length=12, choices=JobState.choices, default=JobState.QUEUED)
+    phase = models.CharField(max_length=10, choices=Phase.choices, default=Phase.WALK)
+    fence = models.BigIntegerField(default=0)
+    checkpoint = models.TextField(null=True)  # noqa: DJ001  (None, nothing walked yet, differs from the empty text key)
+    worker = models.CharField(max_length=200, blank=True)
+    enqueued_at = models.DateTimeField(db_default=Now())
+    heartbeat_at = models.DateTimeField(null=True)
+    not_before = models.DateTimeField(null=True)
+    cancel_requested_at = models.DateTimeField(null=True)
+    started_at = models.DateTimeField(null=True)
+    ended_at = models.DateTimeField(null=True)
+
+    expected = models.BigIntegerField(null=True)
+    scanned = models.BigIntegerField(default=0)
+    stale = models.BigIntegerField(default=0)
+    missing = models.BigIntegerField(default=0)
+    orphan = models.BigIntegerField(default=0)
+    unsettled = models.BigIntegerField(default=0)
+    published = models.BigIntegerField(default=0)
+    verified = models.BigIntegerField(default=0)
+    unresolved = models.BigIntegerField(default=0)
+
+    failures = models.PositiveSmallIntegerField(default=0)
+    stalled_attempts = models.PositiveSmallIntegerField(default=0)
+    error = models.TextField(blank=True)
+    error_type = models.CharField(max_length=100, blank=True)
+
+    objects = JobQuerySet.as_manager()
+
+    class Meta:
+        default_permissions = ("view",)
+        permissions = [
+            ("run_checks", "Can check organizations and publish what is out of sync"),
+            ("cancel_job", "Can cancel jobs and batches"),
+        ]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["organization_id"],
+                condition=Q(state__in=ACTIVE_STATES, kind=JobKind.ORGANIZATION),
+                name="one_active_job_per_organization",
+            )
+        ]
+        indexes = [
+            models.Index(fields=["batch", "id"], name="job_of_batch", condition=Q(batch__isnull=False)),
+            models.Index(fields=["organization_id", "-id"], name="job_of_organization"),
+            models.Index(fields=["state", "id"], name="job_active", condition=Q(state__in=ACTIVE_STATES)),
+        ]
+
+    def __str__(self) -> str:
+        return f"Job {self.pk}"
+
+    @property
+    def status(self) -> JobState:
+        return JobState(self.state)
+
+    @property
+    def drift_found(self) -> int:
+        return self.stale + self.missing + self.orphan
+
+    @property
+    def subject(self) -> str:
+        """What it works on, for people: an organization's id, or how many tasks."""
+        return self.organization_id if self.kind == JobKind.ORGANIZATION else f"{len(self.task_ids)} tasks"
+
+
+class AttemptOutcome(models.TextChoices):
+    RUNNING = "running", "Running"
+    DONE = "done", "Done"
+    FAILED = "failed", "Failed"
+    KILLED = "killed", "Killed"
+    VANISHED = "vanished", "Vanished"
+    CANCELLED = "cancelled", "Cancelled"
+    HIBERNATED = "hibernated", "Stopped at a checkpoint"
+
+    @property
+    def tone(self) -> Tone:
+        return _OUTCOME_TONES[self]
+
+
+_OUTCOME_TONES = {
+    AttemptOutcome.RUNNING: Tone.WORKING,
+    AttemptOutcome.DONE: Tone.FINE,
+    AttemptOutcome.FAILED: Tone.PROBLEM,
+    AttemptOutcome.KILLED: Tone.PROBLEM,
+    AttemptOutcome.VANISHED: Tone.PROBLEM,
+    AttemptOutcome.CANCELLED: Tone.ENDED,
+    AttemptOutcome.HIBERNATED: Tone.WAITING,
+}
+
+
+class Attempt(models.Model):
+    """One run of a job by one worker process. `number` is the fence of its claim; `peak_memory` is in bytes."""
+
+    job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="attempts", db_index=False)
+    number = models.BigIntegerField()
+    worker = models.CharField(max_length=200)
+    host = models.CharField(max_length=200)
+    pid = models.IntegerField()
+    started_at = models.DateTimeField(db_default=Now())
+    ended_at = models.DateTimeField(null=True)
+    outcome = models.CharField(max_length=12, choices=AttemptOutcome.choices, default=AttemptOutcome.RUNNING)
+    error = models.TextField(blank=True)
+    peak_memory = models.BigIntegerField(null=True)
+    scanned_before = models.BigIntegerField(default=0)
+    scanned_after = models.BigIntegerField(null=True)
+
+    class Meta:
+        default_permissions = ("view",)
+        constraints = [models.UniqueConstraint(fields=["job", "number"], name="attempt_number")]
+
+    def __str__(self) -> str:
+        return f"Attempt {self.number} of job {self.job_id}"
+
+    @property
+    def status(self) -> AttemptOutcome:
+        return AttemptOutcome(self.outcome)
+
+
+class EventLevel(models.TextChoices):
+    INFO = "info", "Info"
+    WARNING = "warning", "Warning"
+    ERROR = "error", "Error"
+
+    @property
+    def tone(self) -> Tone:
+        return {"info": Tone.ENDED, "warning": Tone.WAITING, "error": Tone.PROBLEM}[self.value]
+
+
+class JobEvent(models.Model):
+    """One line of a job's log. It lasts as long as the job, wherever its workers ran."""
+
+    job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="events", db_index=False)
+    at = models.DateTimeField(db_default=Now())
+    attempt = models.BigIntegerField(default=0)
+    level = models.CharField(max_length=10, choices=EventLevel.choices, default=EventLevel.INFO)
+    message = models.TextField()
+
+    class Meta:
+        default_permissions = ()
+        indexes = [models.Index(fields=["job", "id"], name="event_of_job")]
+
+    def __str__(self) -> str:
+        return self.message
+
+    @property
+    def status(self) -> EventLevel:
+        return EventLevel(self.level)

@@ -1,0 +1,160 @@
+"""Single jobs: check one organization, sync some tasks by hand, cancel, retry."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import ExitStack
+from uuid import uuid4
+
+from django.db import IntegrityError, transaction
+
+from opsconsole import audit, estate
+from opsconsole.errors import UsageError
+from opsconsole.keys import Key
+from sync import queueing
+from sync.index import open_index
+from sync.models import EventLevel, Job, JobEvent, JobKind, JobState, Mode
+from sync.operations.batches import reopen
+from sync.operations.ids import require_keys, some_of
+from sync.operations.staging import known_organizations
+from sync.signals import job_ended
+from sync.source import Source
+
+MOST_TASKS = 10_000
+LONGEST_NUMBER = 18
+RETRYABLE = (JobState.FAILED, JobState.LOOPING, JobState.CANCELLED, JobState.RETRYING)
+
+
+def check_organization(text: str, mode: Mode, actor: audit.Actor, *, enqueue: bool = True) -> Job:
+    """A job for one organization, given by its id with or without prefix. Raises UsageError, UnavailableError.
+
+    `enqueue=False` leaves it to the caller to run it in this process.
+    """
+    settings = estate.current().source
+    keys = require_keys([text], settings.organizations.id_type, settings.id_prefix, "organization")
+    if len(keys) != 1:
+        raise UsageError(f"One organization id is needed, and {len(keys)} were given.")
+    names = known_organizations(keys)
+    job = Job(
+        mode=mode,
+        organization_id=str(keys[0]),
+        organization_name=names[keys[0]],
+        trace_id=uuid4(),
+        created_by=actor.name,
+    )
+    return _create(job, actor, enqueue=enqueue)
+
+
+def sync_tasks(lines: Iterable[str], mode: Mode, actor: audit.Actor, *, enqueue: bool = True) -> Job:
+    """A job for tasks named by hand: each is compared, and in mode `sync` published where it differs.
+
+    Raises UsageError where an id is bad, or known to neither source nor index, or there are too many.
+    """
+    settings = estate.current()
+    tasks = settings.source.tasks
+    keys = require_keys(lines, tasks.id_type, settings.source.id_prefix, "task")
+    if len(keys) > MOST_TASKS:
+        raise UsageError(
+            f"{len(keys):,} tasks are too many by hand; allowed are {MOST_TASKS:,}. Sync organizations instead."
+        )
+    _require_known_tasks(keys)
+    job = Job(
+        kind=JobKind.TASKS,
+        mode=mode,
+        task_ids=[str(key) for key in keys],
+        trace_id=uuid4(),
+        created_by=actor.name,
+    )
+    return _create(job, actor, enqueue=enqueue)
+
+
+def _require_known_tasks(keys: tuple[Key, ...]) -> None:
+    settings = estate.current()
+    with ExitStack() as stack:
+        known = set(stack.enter_context(Source(settings.source)).by_keys(keys))
+        left = [key for key in keys if key not in known]
+        if left:
+            known |= set(stack.enter_context(open_index(settings)).by_keys(left))
+    unknown = [str(key) for key in keys if key not in known]
+    if unknown:
+        raise UsageError(f"Known to neither source nor index: {some_of(unknown)}. Nothing was done.")
+
+
+def _create(job: Job, actor: audit.Actor, *, enqueue: bool) -> Job:
+    if enqueue:
+        queueing.require_reachable()
+    try:
+        with transaction.atomic():
+            job.save()
+            JobEvent.objects.create(job=job, message=f"Queued by {actor.name}.")
+            audit.record(actor, "job.created", f"job:{job.pk}", trace_id=job.trace_id, mode=job.mode, of=job.subject)
+            if enqueue:
+                queueing.enqueue_after_commit([job])
+    except IntegrityError as error:
+        if "one_active_job_per_organization" not in str(error):
+            raise
+        other = Job.objects.active().filter(kind=JobKind.ORGANIZATION, organization_id=job.organization_id).first()
+        which = f"job {other.pk}, {other.status.label.lower()}" if other else "a job that ended just now"
+        raise UsageError(
+            f"Organization {job.organization_id} already has {which}; one at a time is allowed."
+        ) from error
+    return job
+
+
+def find_job(number: str) -> Job:
+    """The job with this number. Raises UsageError."""
+    digits = number.strip()
+    job = (
+        Job.objects.select_related("batch").filter(pk=int(digits)).first()
+        if digits.isdecimal() and len(digits) <= LONGEST_NUMBER
+        else None
+    )
+    if job is None:
+        raise UsageError(f"There is no job {number!r}; job numbers are whole numbers, as the job list shows them.")
+    return job
+
+
+def cancel(job: Job, actor: audit.Actor, reason: str = "") -> JobState:
+    """Cancel a waiting job at once, or ask a running one to stop at its next chunk. Returns the state it has now.
+
+    What it has found stays. Raises UsageError where the job has ended already.
+    """
+    with transaction.atomic():
+        one = Job.objects.filter(pk=job.pk)
+        cancelled, asked = one.cancel_waiting(), one.ask_to_cancel()
+        job.refresh_from_db()
+        if not cancelled and not asked and job.status is not JobState.CANCELLING:
+            raise UsageError(
+                f"Job {job.pk} has ended already ({job.status.label.lower()}); there is nothing to cancel."
+            )
+        if cancelled or asked:
+            note = "Cancelled" if cancelled else "Asked to stop at the next chunk"
+            because = f": {reason}" if reason else ""
+            JobEvent.objects.create(
+                job=job, attempt=job.fence, level=EventLevel.WARNING, message=f"{note} by {actor.name}{because}."
+            )
+            audit.record(actor, "job.cancelled", f"job:{job.pk}", reason=reason, trace_id=job.trace_id)
+        if cancelled:
+            transaction.on_commit(lambda: job_ended.send(sender=Job, job_id=job.pk))
+    return job.status
+
+
+def retry(job: Job, actor: audit.Actor, reason: str = "") -> None:
+    """Queue a failed, looping or cancelled job again, from its checkpoint. Raises UsageError."""
+    queueing.require_reachable()
+    try:
+        with transaction.atomic():
+            if not Job.objects.filter(pk=job.pk).requeue(states=RETRYABLE):
+                job.refresh_from_db()
+                raise UsageError(
+                    f"Job {job.pk} is {job.status.label.lower()}; only ended or waiting ones can be retried."
+                )
+            Job.objects.filter(pk=job.pk).update(failures=0, stalled_attempts=0)
+            reopen(job.batch_id)
+            JobEvent.objects.create(job=job, attempt=job.fence, message=f"Queued again by {actor.name}.")
+            audit.record(actor, "job.retried", f"job:{job.pk}", reason=reason, trace_id=job.trace_id)
+            queueing.enqueue_after_commit([job])
+    except IntegrityError as error:
+        raise UsageError(
+            f"Organization {job.organization_id} has another active job; one at a time is allowed."
+        ) from error

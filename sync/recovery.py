@@ -1,0 +1,168 @@
+"""Ends of attempts, good and bad, and what follows for the job. Shared by the worker, its parent and the clock."""
+
+from __future__ import annotations
+
+import os
+import signal
+from dataclasses import dataclass
+
+from django.db import transaction
+from django.db.models.functions import Now
+
+from opsconsole import audit
+from sync.failures import LOOPING_AFTER, Failure, retry_delay
+from sync.models import (
+    Attempt,
+    AttemptOutcome,
+    EventLevel,
+    Job,
+    JobEvent,
+    JobState,
+    SkippedOrganization,
+    SkipReason,
+)
+from sync.models.job import HELD_STATES
+from sync.queueing import JOB_FUNCTION, enqueue_after_commit
+from sync.signals import job_ended, job_looping
+
+
+@dataclass(frozen=True, slots=True)
+class BadEnd:
+    """An attempt that ended without its own word: killed, or silent for too long."""
+
+    outcome: AttemptOutcome
+    sentence: str
+    peak_memory: int | None = None
+
+
+def end_attempt(job: Job, outcome: AttemptOutcome, *, error: str = "", peak_memory: int | None = None) -> None:
+    """Close the attempt that holds `job` (by its fence), once; a second call changes nothing."""
+    Attempt.objects.filter(job_id=job.pk, number=job.fence, outcome=AttemptOutcome.RUNNING).update(
+        outcome=outcome, ended_at=Now(), error=error, peak_memory=peak_memory, scanned_after=job.scanned
+    )
+
+
+def say(job: Job, message: str, level: EventLevel = EventLevel.INFO) -> None:
+    JobEvent.objects.create(job_id=job.pk, attempt=job.fence, level=level, message=message)
+
+
+def finish(job: Job, message: str, level: EventLevel, peak_memory: int | None) -> bool:
+    """The job is done. False where the attempt no longer holds it."""
+    with transaction.atomic():
+        if not Job.objects.end(job.pk, job.fence, JobState.DONE, error="", error_type=""):
+            return False
+        end_attempt(job, AttemptOutcome.DONE, peak_memory=peak_memory)
+        say(job, message, level)
+        _announce(job)
+        return True
+
+
+def finish_cancelled(job: Job, reason: str, peak_memory: int | None) -> None:
+    with transaction.atomic():
+        if Job.objects.end(job.pk, job.fence, JobState.CANCELLED):
+            end_attempt(job, AttemptOutcome.CANCELLED, peak_memory=peak_memory)
+            say(job, reason)
+            _announce(job)
+
+
+def hibernate(job: Job, reason: str, peak_memory: int | None) -> None:
+    """End at a checkpoint and go on later in another process. Costs no retry and is no bad end."""
+    with transaction.atomic():
+        if not Job.objects.give_back(job.pk, job.fence):
+            return
+        end_attempt(job, AttemptOutcome.HIBERNATED, error=reason, peak_memory=peak_memory)
+        say(job, reason)
+        enqueue_after_commit([job])
+
+
+def fail(job: Job, failure: Failure, peak_memory: int | None) -> None:
+    """An attempt failed with an error: retry later, or dead letter."""
+    with transaction.atomic():
+        locked = Job.objects.select_for_update().filter(pk=job.pk).held(job.fence).first()
+        if locked is None:
+            return
+        job = locked
+        delay = retry_delay(job.failures) if failure.transient else None
+        fields = {"error": failure.sentence, "error_type": failure.error_type, "failures": job.failures + 1}
+        if delay is not None and Job.objects.retry_later(job.pk, job.fence, delay, **fields):
+            say(
+                job,
+                f"{failure.sentence} Trying again in {int(delay.total_seconds() // 60)} minutes.",
+                EventLevel.WARNING,
+            )
+        elif Job.objects.end(job.pk, job.fence, JobState.FAILED, **fields):
+            say(job, failure.sentence, EventLevel.ERROR)
+            _announce(job)
+        end_attempt(job, AttemptOutcome.FAILED, error=failure.sentence, peak_memory=peak_memory)
+
+
+def recover(job: Job, end: BadEnd) -> None:
+    """An attempt is gone without a word: queue the job again from its checkpoint, or stop it where it loops."""
+    with transaction.atomic():
+        locked = Job.objects.select_for_update().filter(pk=job.pk).held(job.fence).first()
+        if locked is None:
+            return  # it ended by itself after all, or somebody else has recovered it
+        end_attempt(locked, end.outcome, error=end.sentence, peak_memory=end.peak_memory)
+        if locked.status is JobState.CANCELLING:
+            Job.objects.end(locked.pk, locked.fence, JobState.CANCELLED)
+            say(locked, f"{end.sentence} It was being cancelled: cancelled.")
+            _announce(locked)
+        elif locked.stalled_attempts + 1 >= LOOPING_AFTER:
+            _stop_looping(locked, end)
+        else:
+            Job.objects.give_back(locked.pk, locked.fence, stalled_attempts=locked.stalled_attempts + 1)
+            say(locked, f"{end.sentence} Queued again from its checkpoint.", EventLevel.WARNING)
+            enqueue_after_commit([locked])
+
+
+def _stop_looping(job: Job, end: BadEnd) -> None:
+    attempts = job.stalled_attempts + 1
+    sentence = f"{attempts} attempts in a row ended without the checkpoint moving: looping. The last: {end.sentence}"
+    Job.objects.end(job.pk, job.fence, JobState.LOOPING, error=sentence, stalled_attempts=attempts)
+    say(job, sentence, EventLevel.ERROR)
+    if job.organization_id:
+        SkippedOrganization.objects.get_or_create(
+            organization_id=job.organization_id,
+            defaults={
+                "name": job.organization_name,
+                "reason": SkipReason.LOOPED,
+                "note": sentence,
+                "job": job,
+                "skipped_by": audit.CLOCK.name,
+            },
+        )
+    audit.record(audit.CLOCK, "organization.skipped", f"job:{job.pk}", trace_id=job.trace_id, reason=sentence)
+    transaction.on_commit(lambda: job_looping.send(sender=Job, job_id=job.pk))
+    _announce(job)
+
+
+def record_killed_horse(
+    sender: object,
+    *,
+    worker: str,
+    function: str,
+    args: tuple[int, ...],
+    wait_status: int | None,
+    peak_memory: int | None,
+    **_: object,
+) -> None:
+    """Receiver of `work_horse_killed`: the parent saw its child die, so nobody need wait for the heartbeat to age."""
+    if function != JOB_FUNCTION:
+        return
+    # The worker's name proves that the attempt was this child's: the job may have been given to another meanwhile.
+    job = Job.objects.filter(pk=args[0], worker=worker, state__in=HELD_STATES).first()
+    if job is not None:
+        recover(job, BadEnd(AttemptOutcome.KILLED, describe_wait_status(wait_status), peak_memory))
+
+
+def describe_wait_status(status: int | None) -> str:
+    if status is not None and os.WIFSIGNALED(status):
+        name = signal.Signals(os.WTERMSIG(status)).name
+        hint = " (by the kernel, when memory runs out)" if name == "SIGKILL" else ""
+        return f"The worker's process was killed by {name}{hint}."
+    code = os.waitstatus_to_exitcode(status) if status is not None else "unknown"
+    return f"The worker's process ended with exit status {code} before the job was done."
+
+
+def _announce(job: Job) -> None:
+    transaction.on_commit(lambda: job_ended.send(sender=Job, job_id=job.pk))
