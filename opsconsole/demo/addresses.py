@@ -14,7 +14,8 @@ EMBEDDED_KAFKA_API_VERSION = "2.3"  # the only protocol version on which kafka-p
 
 @dataclass(frozen=True, slots=True)
 class ServerAddresses:
-    """URLs with passwords: nothing to print. `admin_url` is empty when no embedded PostgreSQL was needed."""
+    """URLs with passwords: nothing to print. `admin_url` is empty when no embedded PostgreSQL was needed.
+    `given`: names of the environment variables that were used instead of an embedded server."""
 
     database_url: str
     source_url: str
@@ -25,6 +26,7 @@ class ServerAddresses:
     redis_url: str
     kafka_bootstrap: str
     kafka_api_version: str = EMBEDDED_KAFKA_API_VERSION
+    given: frozenset[str] = frozenset()
 
     def environment(self) -> dict[str, str]:
         """As environment variables for the console's processes. The owners' URLs are not among them."""

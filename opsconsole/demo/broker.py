@@ -41,7 +41,7 @@ def open_cluster(library: ctypes.CDLL) -> ctypes.c_void_p:
     reason = ctypes.create_string_buffer(512)
     configuration = ctypes.c_void_p(library.rd_kafka_conf_new())
     handle = ctypes.c_void_p(library.rd_kafka_new(PRODUCER, configuration, reason, ctypes.c_size_t(len(reason))))
-    if not handle:
+    if handle.value is None:
         raise SystemExit(f"The embedded broker did not start: {reason.value.decode()}")
     cluster = ctypes.c_void_p(library.rd_kafka_mock_cluster_new(handle, 1))
     library.rd_kafka_mock_topic_create(cluster, TOPIC, PARTITIONS, 1)

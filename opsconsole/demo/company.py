@@ -85,13 +85,6 @@ def create_schema(source_owner_url: str, index_owner_url: str) -> None:
             connection.execute(schema)
 
 
-def is_populated(source_owner_url: str) -> bool:
-    """Whether `populate` has finished on this source: its last statement but one makes this index."""
-    with psycopg.connect(source_owner_url) as connection:
-        found = connection.execute("SELECT to_regclass('tasks_updated_at_organization_id_idx') IS NOT NULL").fetchone()
-    return bool(found and found[0])
-
-
 def drop_schema(source_owner_url: str, index_owner_url: str) -> None:
     """Take the company's tables away again, as after a load that was cut short."""
     for url in (source_owner_url, index_owner_url):

@@ -1,4 +1,4 @@
-"""Free ports on loopback."""
+"""Ports on loopback."""
 
 from __future__ import annotations
 
@@ -16,3 +16,12 @@ def free_port(wanted: int = 0) -> int:
                 continue
             return int(probe.getsockname()[1])
     raise OSError("no free port on 127.0.0.1")
+
+
+def accepts(port: int) -> bool:
+    """Whether something on this machine takes a connection on `port`."""
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+    except OSError:
+        return False
+    return True

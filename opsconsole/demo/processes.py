@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import IO
 
@@ -25,6 +26,7 @@ PR_SET_PDEATHSIG = 1
 MARK = "OPSCONSOLE_DEMO_FOLDER"
 POLL = 0.02
 KILL_PATIENCE = 5.0
+LEFTOVER_PATIENCE = 15.0
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -199,27 +201,44 @@ class Child:
 
     def end_leftover(self) -> None:
         """End the process that an earlier owner started under this name, if it still runs."""
-        try:
-            known = self.pid_path.read_text().strip()
-        except FileNotFoundError:
-            return
-        if known:
-            leader = int(known.split()[0])
-            if identity(leader) == known:
-                send(leader, self.command.stop_signal)
-                wait_until(lambda: identity(leader) != known, self.command.patience)
-            for pid in list(session_members(leader)):
-                if marked(pid, self.folder):
-                    send(pid, signal.SIGKILL)
-                    wait_until(lambda pid=pid: not identity(pid), KILL_PATIENCE)  # type: ignore[misc]
-        self.pid_path.unlink(missing_ok=True)
+        end_leftover(self.pid_path, self.folder, self.command.stop_signal, self.command.patience)
+
+
+def end_leftover(pid_path: Path, folder: Path, stop_signal: int, patience: float) -> None:
+    """End the process of a pid file and the rest of its session, if they are still those that were written down."""
+    try:
+        known = pid_path.read_text().strip()
+    except FileNotFoundError:
+        return
+    if known:
+        leader = int(known.split()[0])
+        if identity(leader) == known:
+            send(leader, stop_signal)
+            wait_until(lambda: identity(leader) != known, patience)
+        for pid in list(session_members(leader)):
+            if marked(pid, folder):
+                send(pid, signal.SIGKILL)
+                wait_until(partial(_gone, pid), KILL_PATIENCE)
+    pid_path.unlink(missing_ok=True)
+
+
+def _gone(pid: int) -> bool:
+    return not identity(pid)
+
+
+def end_all_leftovers(folder: Path) -> None:
+    """End whatever an earlier owner of `folder` left running. SIGINT ends each of the demonstration's programs."""
+    for pid_path in (folder / "pids").glob("*"):
+        end_leftover(pid_path, folder, signal.SIGINT, LEFTOVER_PATIENCE)
 
 
 class OwnerLock:
     """One owner per folder. The kernel frees the lock however the owner ends."""
 
+    NAME = "owner.lock"
+
     def __init__(self, folder: Path) -> None:
-        self._path = folder / "owner.lock"
+        self._path = folder / self.NAME
         self._file: IO[str] | None = None
 
     def take(self) -> None:

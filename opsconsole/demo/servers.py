@@ -14,6 +14,10 @@ from opsconsole.demo.processes import OwnerLock
 from opsconsole.demo.valkey import Valkey
 from opsconsole.errors import UsageError
 
+DATABASES = ("DATABASE_URL", "SOURCE_DATABASE_URL", "INDEX_DATABASE_URL")
+OWNERS = ("SOURCE_OWNER_DATABASE_URL", "INDEX_OWNER_DATABASE_URL")
+GIVEN = (*DATABASES, *OWNERS, "REDIS_URL", "KAFKA_BOOTSTRAP_SERVERS", "KAFKA_API_VERSION")
+
 
 class EmbeddedServers:
     """PostgreSQL, Valkey and a Kafka broker on loopback, with their data in `folder`.
@@ -25,7 +29,7 @@ class EmbeddedServers:
 
     def __init__(self, folder: Path, *, fsync: bool = True, environment: Mapping[str, str] | None = None) -> None:
         self.folder = folder.resolve()
-        self._given = dict(environment or {})
+        self._given = {name: value for name, value in (environment or {}).items() if name in GIVEN}
         self._fsync = fsync
         self._lock: OwnerLock | None = None
         self.postgres: Postgres | None = None
@@ -75,7 +79,7 @@ class EmbeddedServers:
         self.stop()
 
     def _needs_postgres(self) -> bool:
-        return not all(self._given.get(f"{name}DATABASE_URL") for name in ("", "SOURCE_", "INDEX_"))
+        return not all(self._given.get(name) for name in DATABASES)
 
     def start_postgres(self) -> None:
         """Start PostgreSQL, again on the same port after `stop_postgres`. Nothing to do where all URLs are given."""
@@ -144,6 +148,7 @@ class EmbeddedServers:
                 "KAFKA_BOOTSTRAP_SERVERS", lambda: self.kafka.bootstrap if self.kafka else ""
             ),
             kafka_api_version=EMBEDDED_KAFKA_API_VERSION if self.kafka else self._given.get("KAFKA_API_VERSION", ""),
+            given=frozenset(name for name, value in self._given.items() if value),
         )
 
     def _given_or(self, name: str, embedded: Callable[[], str]) -> str:
