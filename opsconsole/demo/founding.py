@@ -15,7 +15,7 @@ import psycopg
 from opsconsole.demo.addresses import ServerAddresses, write_private
 from opsconsole.demo.company import Size, create_schema, drop_schema, populate
 from opsconsole.demo.gap import Gap, make_gap
-from opsconsole.errors import UsageError
+from opsconsole.errors import UnavailableError, UsageError
 
 NOTE = "gap.json"
 
@@ -35,10 +35,14 @@ def found_company(folder: Path, addresses: ServerAddresses, plan: Plan, say: Cal
     source, index = addresses.source_owner_url, addresses.index_owner_url
     if not note.exists():
         say(f"Making the company: {plan.size.organizations:,} organizations, {plan.size.tasks:,} tasks ...")
-        _clear(addresses)
-        create_schema(source, index)
-        populate(source, index, seed=plan.seed, size=plan.size)
-        write_private(note, json.dumps(describe_gap(make_gap(source, seed=plan.seed, size=plan.gap))))
+        try:
+            _clear(addresses)
+            create_schema(source, index)
+            populate(source, index, seed=plan.seed, size=plan.size)
+            gap = make_gap(source, seed=plan.seed, size=plan.gap)
+        except (psycopg.OperationalError, psycopg.errors.InsufficientPrivilege) as error:
+            raise UnavailableError(f"The company's databases cannot be written: {str(error).strip()}") from error
+        write_private(note, json.dumps(describe_gap(gap)))
     return read_gap(json.loads(note.read_text()))
 
 

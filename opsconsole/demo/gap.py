@@ -64,7 +64,8 @@ def make_gap(
     Each task is changed once, so on two sides that agreed before, `lost` is exactly the drift there is now. Fewer are
     changed where there are not enough active tasks. Deterministic for a seed, a source and a `now`.
     """
-    rng, end = Random(seed), (now or datetime.now(UTC)) - ENDED_BEFORE
+    rng = Random(f"gap {seed}")  # not the row of numbers that made the company: new tasks would get its keys
+    end = (now or datetime.now(UTC)) - ENDED_BEFORE
     with psycopg.connect(source_owner_url) as source:
         damage = _Damage(source, rng, end - WINDOW)
         hit = damage.choose_organizations(organizations)
