@@ -59,6 +59,8 @@ class Control:
         self._asked_at = self._clock()
         if state is JobState.CANCELLING:
             raise AttemptStopped(AttemptOutcome.CANCELLED, "Cancelled at a checkpoint.")
+        if state is JobState.PAUSING:
+            raise AttemptStopped(AttemptOutcome.HIBERNATED, "Paused at a checkpoint.")
 
     def wait_until(self, moment: float) -> None:
         """Wait until the clock shows `moment`, still listening for a stop."""

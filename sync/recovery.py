@@ -68,11 +68,14 @@ def finish_cancelled(job: Job, reason: str, peak_memory: int | None) -> None:
 def hibernate(job: Job, reason: str, peak_memory: int | None) -> None:
     """End at a checkpoint and go on later in another process. Costs no retry and is no bad end."""
     with transaction.atomic():
-        if not Job.objects.give_back(job.pk, job.fence):
+        given_back = Job.objects.give_back(job.pk, job.fence)
+        if not given_back and not Job.objects.hold_back(job.pk, job.fence):
+            finish_cancelled(job, reason, peak_memory)
             return
         end_attempt(job, AttemptOutcome.HIBERNATED, error=reason, peak_memory=peak_memory)
         say(job, reason)
-        enqueue_after_commit([job])
+        if given_back:
+            enqueue_after_commit([job])
 
 
 def fail(job: Job, failure: Failure, peak_memory: int | None) -> None:
@@ -107,6 +110,9 @@ def recover(job: Job, end: BadEnd) -> None:
             Job.objects.end(locked.pk, locked.fence, JobState.CANCELLED)
             say(locked, f"{end.sentence} It was being cancelled: cancelled.")
             _announce(locked)
+        elif locked.status is JobState.PAUSING:
+            Job.objects.hold_back(locked.pk, locked.fence)
+            say(locked, f"{end.sentence} It was being paused: held back.")
         elif locked.stalled_attempts + 1 >= LOOPING_AFTER:
             _stop_looping(locked, end)
         else:
@@ -121,7 +127,7 @@ def _stop_looping(job: Job, end: BadEnd) -> None:
     Job.objects.end(job.pk, job.fence, JobState.LOOPING, error=sentence, stalled_attempts=attempts)
     say(job, sentence, EventLevel.ERROR)
     if job.organization_id:
-        SkippedOrganization.objects.get_or_create(
+        SkippedOrganization.objects.open().get_or_create(
             organization_id=job.organization_id,
             defaults={
                 "name": job.organization_name,

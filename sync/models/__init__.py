@@ -1,12 +1,18 @@
-from sync.models.batch import Batch, BatchState, Mode
+from sync.models.batch import Batch, BatchOrder, BatchRelation, BatchState, Mode
 from sync.models.drift import Drift, Verification
 from sync.models.job import Attempt, AttemptOutcome, EventLevel, Job, JobEvent, JobKind, JobState, Phase
+from sync.models.plan import BatchPlan
+from sync.models.queries import AffectedRow, QueryRun, RunState, SavedQuery
 from sync.models.staging import SkippedOrganization, SkipReason, StagedOrganization
 
 __all__ = [
+    "AffectedRow",
     "Attempt",
     "AttemptOutcome",
     "Batch",
+    "BatchOrder",
+    "BatchPlan",
+    "BatchRelation",
     "BatchState",
     "Drift",
     "EventLevel",
@@ -16,6 +22,9 @@ __all__ = [
     "JobState",
     "Mode",
     "Phase",
+    "QueryRun",
+    "RunState",
+    "SavedQuery",
     "SkipReason",
     "SkippedOrganization",
     "StagedOrganization",

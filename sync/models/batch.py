@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models.functions import Now
 
@@ -13,8 +14,26 @@ class Mode(models.TextChoices):
     SYNC = "sync", "Sync: publish what is out of sync"
 
 
+class BatchOrder(models.TextChoices):
+    """Which of the staged organizations a batch takes first."""
+
+    OLDEST = "oldest", "Oldest staged first"
+    LARGEST = "largest", "Largest first"
+    SMALLEST = "smallest", "Smallest first"
+
+
+class BatchRelation(models.TextChoices):
+    """How a batch came from the one before it."""
+
+    ADVANCED = "advanced", "Started by itself after"
+    CLONED = "cloned", "Clone of"
+    MISSING = "missing", "Runs again what is missing of"
+    REPORTED = "reported", "Reports again on"
+
+
 class BatchState(models.TextChoices):
     RUNNING = "running", "Running"
+    PAUSED = "paused", "Paused"
     CANCELLING = "cancelling", "Cancelling"
     DONE = "done", "Done"
     CANCELLED = "cancelled", "Cancelled"
@@ -30,6 +49,7 @@ class BatchState(models.TextChoices):
 
 _TONES = {
     BatchState.RUNNING: Tone.WORKING,
+    BatchState.PAUSED: Tone.WAITING,
     BatchState.CANCELLING: Tone.WAITING,
     BatchState.DONE: Tone.FINE,
     BatchState.CANCELLED: Tone.ENDED,
@@ -37,11 +57,32 @@ _TONES = {
 
 
 class Batch(models.Model):
-    """Its jobs say how it went; `state` and `ended_at` change only through `sync.operations.batches`."""
+    """Its jobs say how it went; `state` and `ended_at` change only through `sync.operations.batches`.
 
+    With a window its jobs look only at tasks updated in it. `most_at_once` bounds how many are queued or running
+    (None: no bound); `stop_after_failures` pauses it; `canary` jobs run first and wait for a person's go. `keep_staged`
+    leaves the organizations in the set after a report. `previous` and `relation` say which batch it came from and how.
+    """
+
+    name = models.CharField(max_length=120, blank=True)
+    tags = ArrayField(models.CharField(max_length=40), default=list)
     mode = models.CharField(max_length=10, choices=Mode.choices)
     size = models.PositiveIntegerField()
+    order = models.CharField(max_length=10, choices=BatchOrder.choices, default=BatchOrder.OLDEST)
+    window_from = models.DateTimeField(null=True)
+    window_to = models.DateTimeField(null=True)
+    most_at_once = models.PositiveIntegerField(null=True)
+    stop_after_failures = models.PositiveIntegerField(null=True)
+    canary = models.PositiveIntegerField(default=0)
+    canary_passed = models.BooleanField(default=False)
+    keep_staged = models.BooleanField(default=True)
+    auto_advance = models.BooleanField(default=False)
+    previous = models.ForeignKey("self", null=True, on_delete=models.SET_NULL, related_name="next_batches")
+    relation = models.CharField(max_length=10, choices=BatchRelation.choices, blank=True)
+    plan_hash = models.CharField(max_length=64, blank=True)
+    expected_tasks = models.BigIntegerField(null=True)
     state = models.CharField(max_length=12, choices=BatchState.choices, default=BatchState.RUNNING)
+    pause_reason = models.TextField(blank=True)
     created_by = models.CharField(max_length=150)
     created_at = models.DateTimeField(db_default=Now())
     ended_at = models.DateTimeField(null=True)
@@ -49,6 +90,7 @@ class Batch(models.Model):
 
     class Meta:
         default_permissions = ("view",)
+        indexes = [models.Index(fields=["state"], name="batch_state")]
         verbose_name_plural = "batches"
 
     def __str__(self) -> str:

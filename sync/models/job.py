@@ -6,6 +6,7 @@ row and changes nothing, so a worker that was taken for dead and comes back can 
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -22,13 +23,20 @@ if TYPE_CHECKING:
 
 class JobKind(models.TextChoices):
     ORGANIZATION = "organization", "Organization"
+    WINDOW = "window", "Window of an organization"
     TASKS = "tasks", "Tasks by hand"
 
 
+ORGANIZATION_KINDS = (JobKind.ORGANIZATION, JobKind.WINDOW)
+"""Kinds that work on one organization, of which it has one active at a time."""
+
+
 class JobState(models.TextChoices):
+    PLANNED = "planned", "Held back"
     QUEUED = "queued", "Queued"
     RUNNING = "running", "Running"
     RETRYING = "retrying", "Waiting to retry"
+    PAUSING = "pausing", "Pausing"
     CANCELLING = "cancelling", "Cancelling"
     CANCELLED = "cancelled", "Cancelled"
     DONE = "done", "Done"
@@ -44,11 +52,18 @@ class JobState(models.TextChoices):
         return self not in ACTIVE_STATES
 
 
-ACTIVE_STATES = (JobState.QUEUED, JobState.RUNNING, JobState.RETRYING, JobState.CANCELLING)
-HELD_STATES = (JobState.RUNNING, JobState.CANCELLING)
-WAITING_STATES = (JobState.QUEUED, JobState.RETRYING)
+HELD_STATES = (JobState.RUNNING, JobState.PAUSING, JobState.CANCELLING)
+"""A worker's attempt has the job."""
+
+CLAIMABLE_STATES = (JobState.QUEUED, JobState.RETRYING)
+WAITING_STATES = (JobState.PLANNED, *CLAIMABLE_STATES)
+"""No worker has the job: it can be cancelled at once. A planned one is not in the queue; its batch releases it."""
+
+ACTIVE_STATES = (*WAITING_STATES, *HELD_STATES)
 
 _STATE_TONES = {
+    JobState.PLANNED: Tone.WAITING,
+    JobState.PAUSING: Tone.WAITING,
     JobState.QUEUED: Tone.WAITING,
     JobState.RUNNING: Tone.WORKING,
     JobState.RETRYING: Tone.WAITING,
@@ -69,6 +84,11 @@ class JobQuerySet(models.QuerySet["Job"]):
     def active(self) -> JobQuerySet:
         return self.filter(state__in=ACTIVE_STATES)
 
+    def active_organizations(self, organization_ids: Collection[str]) -> set[str]:
+        """Which of these organizations have an active job. One query."""
+        active = self.active().filter(kind__in=ORGANIZATION_KINDS, organization_id__in=organization_ids)
+        return set(active.values_list("organization_id", flat=True))
+
     def held(self, fence: int) -> JobQuerySet:
         """The job as long as the attempt with `fence` still holds it."""
         return self.filter(fence=fence, state__in=HELD_STATES)
@@ -81,7 +101,7 @@ class JobQuerySet(models.QuerySet["Job"]):
         """Take a waiting job: new fence, new attempt. None where it is not to be had; losing is not an error."""
         with transaction.atomic():
             taken = self.filter(
-                Q(not_before=None) | Q(not_before__lte=Now()), pk=job_id, state__in=WAITING_STATES
+                Q(not_before=None) | Q(not_before__lte=Now()), pk=job_id, state__in=CLAIMABLE_STATES
             ).update(
                 state=JobState.RUNNING,
                 fence=F("fence") + 1,
@@ -113,6 +133,11 @@ class JobQuerySet(models.QuerySet["Job"]):
         given = self.filter(pk=job_id, fence=fence, state=JobState.RUNNING)
         return bool(given.update(state=JobState.QUEUED, heartbeat_at=None, enqueued_at=Now(), **fields))
 
+    def hold_back(self, job_id: int, fence: int) -> bool:
+        """Put a pausing job aside until its batch is resumed."""
+        pausing = self.filter(pk=job_id, fence=fence, state=JobState.PAUSING)
+        return bool(pausing.update(state=JobState.PLANNED, heartbeat_at=None))
+
     def retry_later(self, job_id: int, fence: int, delay: timedelta, **fields: object) -> bool:
         held = self.filter(pk=job_id, fence=fence, state=JobState.RUNNING)
         return bool(held.update(state=JobState.RETRYING, heartbeat_at=None, not_before=Now() + delay, **fields))
@@ -123,7 +148,16 @@ class JobQuerySet(models.QuerySet["Job"]):
 
     def ask_to_cancel(self) -> int:
         """Ask the workers that hold these jobs to stop at the next chunk. Returns how many were asked."""
-        return self.filter(state=JobState.RUNNING).update(state=JobState.CANCELLING, cancel_requested_at=Now())
+        running = self.filter(state__in=(JobState.RUNNING, JobState.PAUSING))
+        return running.update(state=JobState.CANCELLING, cancel_requested_at=Now())
+
+    def hold_back_waiting(self) -> int:
+        """Take jobs that wait in the queue out of it. RQ's message stays and will find nothing to claim."""
+        return self.filter(state__in=CLAIMABLE_STATES).update(state=JobState.PLANNED, not_before=None)
+
+    def ask_to_pause(self) -> int:
+        """Ask the workers that hold these jobs to put them aside at the next chunk. Returns how many were asked."""
+        return self.filter(state=JobState.RUNNING).update(state=JobState.PAUSING)
 
     def requeue(self, *, states: tuple[JobState, ...]) -> int:
         """Queue again what waits or has ended in one of `states`; counters and checkpoint stay."""
@@ -135,8 +169,9 @@ class JobQuerySet(models.QuerySet["Job"]):
 class Job(models.Model):
     """The work on one organization, or on one list of tasks. The row is the truth; the queue only carries its number.
 
-    `checkpoint` is the last key walked (kind organization) or the number of listed tasks done (kind tasks), as text;
-    None before the first chunk. Counters cover exactly what lies before the checkpoint: both move in one transaction.
+    `checkpoint` is the last key walked (kinds organization and window) or the number of listed tasks done (kind tasks),
+    as text; None before the first chunk. Counters cover exactly what lies before it: both move in
+    one transaction.
     """
 
     kind = models.CharField(max_length=15, choices=JobKind.choices, default=JobKind.ORGANIZATION)
@@ -144,6 +179,8 @@ class Job(models.Model):
     organization_id = models.CharField(max_length=200, blank=True)
     organization_name = models.TextField(blank=True)
     task_ids = models.JSONField(default=list)
+    window_from = models.DateTimeField(null=True)
+    window_to = models.DateTimeField(null=True)
     batch = models.ForeignKey(Batch, null=True, on_delete=models.CASCADE, related_name="jobs", db_index=False)
     trace_id = models.UUIDField()
     created_by = models.CharField(max_length=150)
@@ -175,6 +212,7 @@ class Job(models.Model):
     stalled_attempts = models.PositiveSmallIntegerField(default=0)
     error = models.TextField(blank=True)
     error_type = models.CharField(max_length=100, blank=True)
+    error_fingerprint = models.CharField(max_length=16, blank=True)
 
     objects = JobQuerySet.as_manager()
 
@@ -187,14 +225,17 @@ class Job(models.Model):
         constraints = [
             models.UniqueConstraint(
                 fields=["organization_id"],
-                condition=Q(state__in=ACTIVE_STATES, kind=JobKind.ORGANIZATION),
+                condition=Q(state__in=ACTIVE_STATES, kind__in=ORGANIZATION_KINDS),
                 name="one_active_job_per_organization",
             )
         ]
         indexes = [
             models.Index(fields=["batch", "id"], name="job_of_batch", condition=Q(batch__isnull=False)),
             models.Index(fields=["organization_id", "-id"], name="job_of_organization"),
-            models.Index(fields=["state", "id"], name="job_active", condition=Q(state__in=ACTIVE_STATES)),
+            models.Index(fields=["state", "-id"], name="job_state"),
+            models.Index(fields=["worker", "-id"], name="job_worker"),
+            models.Index(fields=["error_fingerprint", "-id"], name="job_error", condition=~Q(error_fingerprint="")),
+            models.Index(fields=["created_at"], name="job_created"),
         ]
 
     def __str__(self) -> str:
@@ -211,7 +252,7 @@ class Job(models.Model):
     @property
     def subject(self) -> str:
         """What it works on, for people: an organization's id, or how many tasks."""
-        return self.organization_id if self.kind == JobKind.ORGANIZATION else f"{len(self.task_ids)} tasks"
+        return f"{len(self.task_ids)} tasks" if self.kind == JobKind.TASKS else self.organization_id
 
 
 class AttemptOutcome(models.TextChoices):

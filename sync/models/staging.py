@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from django.db import models
+from django.db.models import Q
 from django.db.models.functions import Now
 
 from sync.models.batch import Batch
@@ -21,6 +24,8 @@ class StagedOrganization(models.Model):
     staged_at = models.DateTimeField(db_default=Now())
     staged_by = models.CharField(max_length=150)
     origin = models.CharField(max_length=200, blank=True)
+    query_run = models.ForeignKey("sync.QueryRun", null=True, on_delete=models.SET_NULL, related_name="+")
+    task_count = models.BigIntegerField(null=True)
     reported_in = models.ForeignKey(Batch, null=True, on_delete=models.SET_NULL, related_name="+")
 
     class Meta:
@@ -39,19 +44,42 @@ class SkipReason(models.TextChoices):
     OTHER = "other", "Other"
 
 
-class SkippedOrganization(models.Model):
-    """An organization that batches leave out, until somebody takes it off the list or syncs it by window."""
+class SkippedQuerySet(models.QuerySet["SkippedOrganization"]):
+    def open(self) -> SkippedQuerySet:
+        return self.filter(resolved_at=None)
 
-    organization_id = models.CharField(primary_key=True, max_length=ID_LENGTH)
+    def open_organizations(self, organization_ids: Collection[str]) -> set[str]:
+        """Which of these organizations are on the list now. One query."""
+        return set(self.open().filter(organization_id__in=organization_ids).values_list("organization_id", flat=True))
+
+
+class SkippedOrganization(models.Model):
+    """An organization that batches leave out, until it is taken off the list or a later job has synced it.
+
+    A resolved entry stays as history; one open entry per organization.
+    """
+
+    organization_id = models.CharField(max_length=ID_LENGTH)
     name = models.TextField(blank=True)
     reason = models.CharField(max_length=20, choices=SkipReason.choices)
     note = models.TextField(blank=True)
     job = models.ForeignKey("sync.Job", null=True, on_delete=models.SET_NULL, related_name="+")
     skipped_by = models.CharField(max_length=150)
     skipped_at = models.DateTimeField(db_default=Now())
+    resolved_at = models.DateTimeField(null=True)
+    resolved_by_job = models.ForeignKey("sync.Job", null=True, on_delete=models.SET_NULL, related_name="+")
+    resolution = models.CharField(max_length=200, blank=True)
+
+    objects = SkippedQuerySet.as_manager()
 
     class Meta:
         default_permissions = ()
+        constraints = [
+            models.UniqueConstraint(
+                fields=["organization_id"], condition=Q(resolved_at=None), name="one_open_skip_per_organization"
+            )
+        ]
+        indexes = [models.Index(fields=["organization_id"], name="skip_of_organization")]
 
     def __str__(self) -> str:
         return self.organization_id

@@ -13,8 +13,8 @@ from django.db.models.functions import Now
 from opsconsole import audit
 from opsconsole.errors import UsageError
 from sync import queueing
-from sync.models import Batch, BatchState, Job, JobEvent, JobKind, Mode, StagedOrganization
-from sync.models.job import ACTIVE_STATES
+from sync.models import Batch, BatchState, Job, JobEvent, Mode, StagedOrganization
+from sync.models.job import ACTIVE_STATES, ORGANIZATION_KINDS
 from sync.signals import batch_ended
 
 DEFAULT_SIZE = 10
@@ -46,7 +46,7 @@ class BatchTotals:
 def ready_organizations(mode: Mode) -> QuerySet[StagedOrganization]:
     """What the next batch would take, oldest first: staged, no active job, and for a report not yet reported."""
     active = Job.objects.filter(
-        kind=JobKind.ORGANIZATION, state__in=ACTIVE_STATES, organization_id=OuterRef("organization_id")
+        kind__in=ORGANIZATION_KINDS, state__in=ACTIVE_STATES, organization_id=OuterRef("organization_id")
     )
     ready = StagedOrganization.objects.exclude(Exists(active)).order_by("staged_at", "organization_id")
     return ready.filter(reported_in=None) if mode == Mode.REPORT else ready

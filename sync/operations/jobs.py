@@ -14,6 +14,7 @@ from opsconsole.keys import Key
 from sync import queueing
 from sync.index import open_index
 from sync.models import EventLevel, Job, JobEvent, JobKind, JobState, Mode
+from sync.models.job import ORGANIZATION_KINDS
 from sync.operations.batches import reopen
 from sync.operations.ids import require_keys, some_of
 from sync.operations.staging import known_organizations
@@ -93,7 +94,7 @@ def _create(job: Job, actor: audit.Actor, *, enqueue: bool) -> Job:
     except IntegrityError as error:
         if "one_active_job_per_organization" not in str(error):
             raise
-        other = Job.objects.active().filter(kind=JobKind.ORGANIZATION, organization_id=job.organization_id).first()
+        other = Job.objects.active().filter(kind__in=ORGANIZATION_KINDS, organization_id=job.organization_id).first()
         which = f"job {other.pk}, {other.status.label.lower()}" if other else "a job that ended just now"
         raise UsageError(
             f"Organization {job.organization_id} already has {which}; one at a time is allowed."

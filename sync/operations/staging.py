@@ -10,7 +10,7 @@ from django.db import transaction
 from opsconsole import audit, estate
 from opsconsole.errors import UsageError
 from opsconsole.keys import Key
-from sync.models import Job, JobKind, SkippedOrganization, StagedOrganization
+from sync.models import Job, SkippedOrganization, StagedOrganization
 from sync.operations.ids import require_keys, some_of
 from sync.source import Source
 
@@ -49,12 +49,8 @@ def stage(
     keys = require_keys(lines, settings.organizations.id_type, settings.id_prefix, "organization")
     names = known_organizations(keys)
     ids = [str(key) for key in keys]
-    active = set(
-        Job.objects.active()
-        .filter(kind=JobKind.ORGANIZATION, organization_id__in=ids)
-        .values_list("organization_id", flat=True)
-    )
-    skipped = set(SkippedOrganization.objects.filter(pk__in=ids).values_list("pk", flat=True)) - active
+    active = Job.objects.active_organizations(ids)
+    skipped = SkippedOrganization.objects.open_organizations(ids) - active
     rows = [
         StagedOrganization(organization_id=str(key), name=names[key], staged_by=actor.name, origin=origin)
         for key in keys
@@ -80,7 +76,7 @@ def stage(
 def known_organizations(keys: Sequence[Key]) -> dict[Key, str]:
     """Names by key. Raises UsageError where one of them is not in the source."""
     with Source(estate.current().source) as source:
-        names = source.organization_names(keys)
+        names = source.existing_organizations(keys)
     unknown = [str(key) for key in keys if key not in names]
     if unknown:
         raise UsageError(f"Not known to the source: {some_of(unknown)}. Nothing was done.")
