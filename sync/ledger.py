@@ -25,7 +25,7 @@ class FenceLostError(ConsoleError):
 
 @dataclass(frozen=True, slots=True)
 class ChunkResult:
-    """One judged chunk: what goes into the database with the checkpoint `upto`."""
+    """One judged chunk: what goes into the database with the checkpoint `upto` (None: the walk ends with it)."""
 
     upto: str | None
     scanned: int
@@ -72,13 +72,15 @@ class Ledger:
             job.unsettled += chunk.unsettled
             job.published += len(chunk.receipts)
             job.stalled_attempts = 0
-            if chunk.upto is not None:
+            if chunk.upto is None:
+                job.phase = Phase.VERIFY  # with the last chunk: an attempt that dies after it must not walk it again
+            else:
                 job.checkpoint = chunk.upto
             job.heartbeat_at = Now()
             job.save(
                 update_fields=[
                     *(kind.value for kind in DriftKind),
-                    *("scanned", "unsettled", "published", "stalled_attempts", "checkpoint", "heartbeat_at"),
+                    *("scanned", "unsettled", "published", "stalled_attempts", "checkpoint", "phase", "heartbeat_at"),
                 ]
             )
             return JobState(job.state)
