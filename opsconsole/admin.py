@@ -1,0 +1,57 @@
+"""Django's administration: people and their roles, and the audit log to read."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django.contrib import admin
+from django.contrib.auth.admin import UserAdmin
+from django.http import HttpRequest
+
+from opsconsole.access import Role, permission
+from opsconsole.models import AuditEntry, User
+
+if TYPE_CHECKING:
+    PersonBase = UserAdmin[User]
+    EntryBase = admin.ModelAdmin[AuditEntry]
+else:  # generic in the type stubs only
+    PersonBase, EntryBase = UserAdmin, admin.ModelAdmin
+
+MANAGE_USERS = tuple(permission(f"opsconsole.{verb}_user", Role.ADMINISTRATOR) for verb in ("view", "add", "change"))
+
+
+@admin.register(User)
+class PersonAdmin(PersonBase):
+    """People are made inactive, not deleted: the audit log names them. Only a superuser makes superusers."""
+
+    list_display = ("username", "email", "is_active", "is_staff", "last_login")
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        fields = super().get_readonly_fields(request, obj)
+        return fields if request.user.is_superuser else (*fields, "is_superuser", "user_permissions")
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        if obj is not None and obj.is_superuser and not request.user.is_superuser:
+            return False
+        return super().has_change_permission(request, obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+@admin.register(AuditEntry)
+class AuditEntryAdmin(EntryBase):
+    list_display = ("at", "actor", "door", "action", "subject", "reason")
+    list_filter = ("door",)
+    search_fields = ("=subject", "=action", "=actor")
+    ordering = ("-id",)
+    show_full_result_count = False
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False

@@ -1,0 +1,61 @@
+"""What the sidebar lists. Routes are names only: this module knows no app, and an app not installed is not listed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.urls import NoReverseMatch, reverse
+
+
+@dataclass(frozen=True)
+class Place:
+    """One link. `letter` goes there after the key `g`; each letter is used once."""
+
+    label: str
+    route: str
+    letter: str
+
+
+@dataclass(frozen=True)
+class Section:
+    title: str
+    places: tuple[Place, ...]
+
+
+SECTIONS = (
+    Section(
+        "Sync",
+        (
+            Place("Staged", "sync:staged", "s"),
+            Place("Batches", "sync:batches", "b"),
+            Place("Jobs", "sync:jobs", "j"),
+        ),
+    ),
+)
+STAFF = Section(
+    "Console",
+    (
+        Place("Administration", "admin:index", "a"),
+        Place("Style guide", "styleguide", "y"),
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Link:
+    place: Place
+    address: str
+    current: bool
+
+
+def links(section: Section, path: str) -> tuple[Link, ...]:
+    """The links of `section` that exist here; `current` where `path` is that place or lies below it."""
+    found = [(place, address_of(place)) for place in section.places]
+    return tuple(Link(place, address, path.startswith(address)) for place, address in found if address)
+
+
+def address_of(place: Place) -> str | None:
+    try:
+        return reverse(place.route)
+    except NoReverseMatch:
+        return None

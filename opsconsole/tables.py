@@ -1,0 +1,184 @@
+"""The base of every table: columns that know their format, sorting by the database, pages by keyset."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any, ClassVar, Self
+
+import django_tables2 as tables
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from opsconsole import words
+from opsconsole.errors import UsageError
+from opsconsole.keyset import CappedCount, KeysetPage, page_of
+from opsconsole.templatetags import console
+
+
+class ConsoleTable(tables.Table):
+    """A table whose rows come from a list, or page by page from a queryset through `from_request`.
+
+    `total` is shown below it where a view has counted. `sorts` names the columns a reader may sort by and the model
+    field of each; `tiebreak` makes every order unique.
+    """
+
+    sorts: ClassVar[Mapping[str, str]] = {}
+    default_sort: ClassVar[str] = ""
+    tiebreak: ClassVar[str] = "id"
+
+    def __init__(
+        self,
+        *args: Any,
+        page: KeysetPage[Any] | None = None,
+        label: str = "Table",
+        total: CappedCount | None = None,
+        **kwargs: Any,
+    ) -> None:
+        # Not in Meta: a subclass with a Meta of its own, or with none, would lose them.
+        kwargs["attrs"] = {"class": "table"} | (self._meta.attrs or {}) | kwargs.get("attrs", {})
+        super().__init__(*args, template_name="components/table.html", orderable=False, **kwargs)
+        self.keyset = page
+        self.label = label
+        self.total = total
+
+    @classmethod
+    def from_request(cls, request: HttpRequest, rows: QuerySet[Any], *, label: str = "Table", **kwargs: Any) -> Self:
+        """The page of `rows` that the address asks for by `?sort=`, `?cursor=` and `?size=`. One query.
+
+        Raises UsageError where one of the three cannot be used.
+        """
+        page = page_of(request, rows, cls.ordering(request.GET.get("sort", "")))
+        return cls(page.rows, page=page, label=label, request=request, **kwargs)
+
+    @classmethod
+    def ordering(cls, sort: str) -> tuple[str, ...]:
+        """Model fields for a sort as in the address (`-created`), the tiebreak last. Raises UsageError."""
+        sort = sort or cls.default_sort
+        name, minus = sort.removeprefix("-"), "-" if sort.startswith("-") else ""
+        if not sort:
+            return (f"-{cls.tiebreak}",)
+        if name not in cls.sorts:
+            raise UsageError(f"The list cannot be sorted by {name[:40]!r}; allowed are {', '.join(sorted(cls.sorts))}.")
+        field = cls.sorts[name]
+        return (f"{minus}{field}",) if field == cls.tiebreak else (f"{minus}{field}", f"{minus}{cls.tiebreak}")
+
+    def headers(self) -> list[Header]:
+        """What the template writes in the header row."""
+        request: HttpRequest | None = getattr(self, "request", None)
+        sort = (request.GET.get("sort") if request else None) or self.default_sort
+        return [Header.of(column, sort, sortable=column.name in self.sorts) for column in self.columns]
+
+
+class Header:
+    """One cell of the header row. `sort` is the value a click asks for; `aria` says how the column is sorted now."""
+
+    def __init__(self, column: Any, sort: str, aria: str) -> None:
+        self.column, self.sort, self.aria = column, sort, aria
+        self.title = format_html("{}{}", column.header, getattr(column.column, "header_note", ""))
+
+    @classmethod
+    def of(cls, column: Any, current: str, *, sortable: bool) -> Header:
+        name = column.name
+        if not sortable:
+            return cls(column, "", "")
+        # A first click puts the largest, or the latest, first where a column says so.
+        first = f"-{name}" if getattr(column.column, "largest_first", False) else name
+        if current.removeprefix("-") != name:
+            return cls(column, first, "")
+        falling = current.startswith("-")
+        return cls(column, name if falling else f"-{name}", "descending" if falling else "ascending")
+
+
+class ConsoleColumn(tables.Column):
+    """A column whose cells and header share a class."""
+
+    css_class = ""
+    header_note = ""
+    largest_first = False
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        attrs = kwargs.pop("attrs", {}) or {}
+        if self.css_class:
+            attrs = {"th": {"class": self.css_class}, "td": {"class": self.css_class}} | attrs
+        kwargs.setdefault("default", words.NOTHING)
+        super().__init__(*args, attrs=attrs, **kwargs)
+
+
+class BadgeColumn(ConsoleColumn):
+    """A status: the cell's value is a member with `label` and `tone`, or a text that `status` turns into one."""
+
+    css_class = "status"
+
+    def __init__(self, *args: Any, status: Callable[[Any], Any] | None = None, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.status = status
+
+    def render(self, value: Any) -> SafeString:
+        return console.badge(self.status(value) if self.status else value)
+
+
+class WhenColumn(ConsoleColumn):
+    """A time; the header says that it is UTC, once for all rows."""
+
+    css_class = "when"
+    header_note = " (UTC)"
+    largest_first = True
+
+    def render(self, value: datetime) -> SafeString:
+        return console.when(value, zone=False)
+
+
+class NumberColumn(ConsoleColumn):
+    """A number, thousands separated, right-aligned; `unit` is `duration` (seconds) or `size` (bytes)."""
+
+    css_class = "number"
+    largest_first = True
+    FORMATS: ClassVar[Mapping[str, Callable[[Any], str]]] = {
+        "number": words.number,
+        "duration": words.duration,
+        "size": words.size,
+    }
+
+    def __init__(self, *args: Any, unit: str = "number", **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.write = self.FORMATS[unit]
+
+    def render(self, value: Any) -> str:
+        return self.write(value)
+
+
+class LinkColumn(ConsoleColumn):
+    """A link to the row's own page: `address(record)` gives where to; `mono` is for ids."""
+
+    def __init__(self, *args: Any, address: Callable[[Any], str], mono: bool = False, **kwargs: Any) -> None:
+        self.css_class = "mono" if mono else ""
+        super().__init__(*args, **kwargs)
+        self.address = address
+
+    def render(self, value: Any, record: Any) -> SafeString:
+        return format_html('<a href="{}">{}</a>', self.address(record), value)
+
+
+class SelectColumn(ConsoleColumn):
+    """A checkbox per row, named `name`, whose value is the cell's; `label(record)` says what is selected."""
+
+    def __init__(self, *args: Any, name: str = "selected", label: Callable[[Any], str] = str, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.input_name, self.row_label = name, label
+
+    @property
+    def header(self) -> SafeString:
+        return format_html(
+            '<input type="checkbox" class="{}" data-select-all aria-label="{}">', "needs-script", "Select all"
+        )
+
+    def render(self, value: Any, record: Any) -> SafeString:
+        return format_html(
+            '<input type="checkbox" name="{}" value="{}" data-select aria-label="Select {}">',
+            self.input_name,
+            value,
+            self.row_label(record),
+        )

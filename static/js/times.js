@@ -1,0 +1,57 @@
+// Times are UTC in the page; here each gets the reader's own zone beside it or on hover.
+"use strict";
+(() => {
+  const zone = Intl.DateTimeFormat().resolvedOptions().timeZone || "local time";
+  const two = (number) => String(number).padStart(2, "0");
+
+  function local(moment) {
+    const day = `${moment.getFullYear()}-${two(moment.getMonth() + 1)}-${two(moment.getDate())}`;
+    return `${day} ${two(moment.getHours())}:${two(moment.getMinutes())}:${two(moment.getSeconds())}`;
+  }
+
+  function ago(moment) {
+    const seconds = Math.round((Date.now() - moment) / 1000);
+    const size = Math.abs(seconds);
+    const steps = [[86400, "day"], [3600, "hour"], [60, "minute"], [1, "second"]];
+    const [length, unit] = steps.find(([step]) => size >= step) || [1, "second"];
+    return new Intl.RelativeTimeFormat("en", { numeric: "always" }).format(-Math.trunc(seconds / length), unit);
+  }
+
+  function tell(element) {
+    const moment = new Date(element.dateTime);
+    if (Number.isNaN(moment.getTime())) return;
+    element.dataset.utc ??= element.title;
+    element.title = `${element.dataset.utc}\n${local(moment)} ${zone}\n${ago(moment)}`;
+    const beside = element.nextElementSibling;
+    if (beside?.classList.contains("when-local")) beside.textContent = `${local(moment).slice(11)} ${zone}`;
+  }
+
+  // yyyy-mm-dd hh:mm[:ss], read as UTC.
+  function typed(text) {
+    const parts = /^(\d{4}-\d{2}-\d{2})(?:[ T](\d{2}:\d{2}(?::\d{2})?))?Z?$/.exec(text.trim());
+    return parts ? new Date(`${parts[1]}T${parts[2] || "00:00"}Z`) : null;
+  }
+
+  function tellTyped(input) {
+    const line = document.getElementById(input.dataset.utcLocal);
+    if (!line) return;
+    const moment = typed(input.value);
+    const known = moment && !Number.isNaN(moment.getTime());
+    line.textContent = known ? `${local(moment)} ${zone}` : "";
+  }
+
+  function refresh(root) {
+    root.querySelectorAll("time[data-when]").forEach(tell);
+    root.querySelectorAll("input[data-utc-local]").forEach(tellTyped);
+  }
+
+  document.addEventListener("pointerover", (event) => {
+    const element = event.target.closest?.("time[data-when]");
+    if (element) tell(element);
+  });
+  document.addEventListener("input", (event) => {
+    if (event.target.matches("input[data-utc-local]")) tellTyped(event.target);
+  });
+  document.addEventListener("htmx:load", (event) => refresh(event.target));
+  refresh(document);
+})();
