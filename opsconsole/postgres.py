@@ -83,7 +83,16 @@ def as_datetime(value: object) -> datetime | None:
 
 def table_identifier(name: TableName) -> sql.Identifier:
     """`tasks`, `crm.tasks` or the parts, quoted."""
-    return sql.Identifier(*(name.split(".") if isinstance(name, str) else name))
+    return sql.Identifier(*(part.replace("%", "%%") for part in name_parts(name)))
+
+
+def name_parts(name: TableName) -> Sequence[str]:
+    return name.split(".") if isinstance(name, str) else name
+
+
+def identifier(name: str) -> sql.Identifier:
+    """A column's name, quoted. Percent signs are doubled: `Database` gives every query parameters, if only none."""
+    return sql.Identifier(name.replace("%", "%%"))
 
 
 def trusted(condition: str) -> sql.SQL:
@@ -226,7 +235,7 @@ class Database:
 
         def read() -> list[psycopg.Column]:
             with self.connection().cursor() as cursor:
-                cursor.execute(query)
+                cursor.execute(query, ())
                 return list(cursor.description or ())
 
         return self._retried(read)

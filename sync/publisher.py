@@ -4,8 +4,8 @@ A publish ends when the broker has acknowledged every message of the call, or wi
 
 Two facts of kafka-python 3.0 shape this file. `flush()` returns normally although messages failed, so each future is
 asked. And an idempotent producer can wedge for good once a batch under retry has expired: nothing goes out any more,
-even after the broker is back. So a producer that had any failure is thrown away, and the next call makes a new one; that
-one has a new producer id, so what it sends again is a second copy, which at-least-once consumers expect.
+even after the broker is back. So a producer that had any failure is thrown away, and the next call makes a new one;
+that one has a new producer id, so what it sends again is a second copy, which at-least-once consumers expect.
 
 Where the estate says `idempotence = false`, one request at a time is in flight: a retry could otherwise overtake a
 later message of the same task.
@@ -195,7 +195,8 @@ class Publisher:
         try:
             self._producer.partitions_for(self._kafka.topic)
         except errors.KafkaError as error:
-            reached = bool(self._producer.bootstrap_connected())
+            # bootstrap_connected() of 3.0.12 says the contrary of its name; brokers are known once one has answered.
+            reached = bool(self._producer._metadata.brokers())  # noqa: SLF001
             self._discard()
             if isinstance(error, PERMANENT):
                 sentence = f"{self._place} does not let this console use topic {self._kafka.topic}: {_say(error)}."

@@ -15,7 +15,7 @@ from opsconsole import estate
 from opsconsole.errors import OutsideDataError
 from opsconsole.estate import model
 from opsconsole.keys import Key
-from opsconsole.postgres import EARLIEST, Database, as_datetime, table_identifier, trusted
+from opsconsole.postgres import EARLIEST, Database, as_datetime, identifier, table_identifier, trusted
 from sync.engine.rows import Row
 from sync.taskrows import KeyColumn, TaskRows, TaskShape
 
@@ -98,7 +98,7 @@ class Source:
     @cached_property
     def _organization_key(self) -> KeyColumn:
         table = self._settings.organizations
-        query = sql.SQL("SELECT {} FROM {} LIMIT 0").format(sql.Identifier(table.id), self._organization_table)
+        query = sql.SQL("SELECT {} FROM {} LIMIT 0").format(identifier(table.id), self._organization_table)
         return KeyColumn.of(table.id, table.id_type, self.database.columns(query)[0].type_code)
 
     @cached_property
@@ -120,7 +120,7 @@ class Source:
         column = self._organization_key
         query = sql.SQL("SELECT {}, {} FROM {} WHERE {} = ANY(%s) AND {}").format(
             column.match,
-            sql.Identifier(self._settings.organizations.name),
+            identifier(self._settings.organizations.name),
             self._organization_table,
             column.match,
             condition,
@@ -180,8 +180,8 @@ class Source:
         if owner.as_text != organization.as_text:
             raise OutsideDataError("The source keeps organization ids as text in one table and not in the other.")
         tasks = self._settings.tasks
-        status = sql.Identifier(tasks.status)
-        moment = sql.Identifier(tasks.updated_at)
+        status = identifier(tasks.status)
+        moment = identifier(tasks.updated_at)
         conditions = [
             sql.SQL("{0} >= %(from)s AND {0} < %(to)s").format(moment),
             self.tasks.condition,
@@ -206,7 +206,7 @@ class Source:
             tasks=self._task_table,
             conditions=sql.SQL(" AND ").join(conditions),
             id=organization.match,
-            name=sql.Identifier(self._settings.organizations.name),
+            name=identifier(self._settings.organizations.name),
             organizations=self._organization_table,
             organization_condition=self._organization_condition,
             order=sql.SQL('o.key COLLATE "C"') if organization.as_text else sql.SQL("o.key"),

@@ -14,7 +14,7 @@ from psycopg import sql
 from opsconsole.errors import OutsideDataError
 from opsconsole.estate.model import TableName
 from opsconsole.keys import Key, KeyKind
-from opsconsole.postgres import Database, as_datetime, table_identifier, trusted
+from opsconsole.postgres import Database, as_datetime, identifier, table_identifier, trusted
 from sync.engine.rows import Row
 
 TEXT_OIDS = frozenset({25, 1043})  # text, varchar: comparable without a cast
@@ -46,7 +46,7 @@ class KeyColumn:
     @classmethod
     def of(cls, name: str, kind: KeyKind, type_oid: int) -> KeyColumn:
         """Raises OutsideDataError where a column of this type cannot hold keys of `kind` in the right order."""
-        column = sql.Identifier(name)
+        column = identifier(name)
         natural = {KeyKind.UUID: {UUID_OID}, KeyKind.INTEGER: INTEGER_OIDS, KeyKind.TEXT: TEXT_OIDS}[kind]
         if type_oid in natural and kind is not KeyKind.TEXT:
             return cls(kind, column, column, as_text=False)
@@ -103,7 +103,7 @@ class TaskRows:
         """The columns of the task's and of the organization's key."""
         shape = self._shape
         query = sql.SQL("SELECT {}, {} FROM {} LIMIT 0").format(
-            sql.Identifier(shape.id), sql.Identifier(shape.organization), self._table
+            identifier(shape.id), identifier(shape.organization), self._table
         )
         task, organization = self._database.columns(query)
         return (
@@ -123,10 +123,10 @@ class TaskRows:
         expressions = [
             task.match,
             organization.match,
-            sql.Identifier(shape.version) if shape.version else nothing,
-            sql.Identifier(shape.updated_at) if shape.updated_at else nothing,
+            identifier(shape.version) if shape.version else nothing,
+            identifier(shape.updated_at) if shape.updated_at else nothing,
             sql.SQL("COALESCE(({}), false)").format(trusted(shape.deleted)) if shape.deleted else sql.SQL("false"),
-            *(sql.Identifier(name) for name in shape.values),
+            *(identifier(name) for name in shape.values),
         ]
         return sql.SQL("SELECT {} FROM {}").format(sql.SQL(", ").join(expressions), self._table)
 

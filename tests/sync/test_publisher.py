@@ -1,0 +1,188 @@
+"""Publishing to a real broker protocol server: acknowledgements, refusals, outages, forks."""
+
+from __future__ import annotations
+
+import gc
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import replace
+from time import monotonic
+from typing import Any
+from uuid import UUID
+
+import pytest
+from kafka import KafkaConsumer, TopicPartition
+
+from opsconsole.demo.addresses import ServerAddresses
+from opsconsole.errors import OutsideDataError, UnavailableError
+from opsconsole.estate.model import Kafka
+from sync.engine.messages import Message
+from sync.publisher import MessageRefusedError, Publisher, PublishError, Receipt
+
+# The topic that the embedded broker has from the start.
+TOPIC = "task-updates"
+
+
+# kafka-python leaves sockets of refused connections to the garbage collector.
+pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
+
+
+@pytest.fixture(autouse=True)
+def collect_sockets() -> Iterator[None]:
+    """Here, where the warning is expected, and not in the middle of another test."""
+    yield
+    gc.collect()
+
+
+@pytest.fixture
+def kafka(servers: ServerAddresses) -> Kafka:
+    return Kafka(tuple(servers.kafka_bootstrap.split(",")), TOPIC, "nobody", api_version=(2, 3), delivery_timeout=20)
+
+
+def message(number: int, value: bytes | None = b"{}") -> Message:
+    return Message(UUID(int=number), value, (("version", b"1"), ("job_id", str(number).encode())))
+
+
+def read_back(kafka: Kafka, receipts: list[Receipt]) -> list[tuple[str, bytes | None, list[tuple[str, bytes]]]]:
+    """The records at the receipts' places."""
+    consumer: Any = KafkaConsumer(
+        bootstrap_servers=list(kafka.bootstrap_servers), api_version=(2, 3), consumer_timeout_ms=10_000
+    )
+    found = {}
+    with closing(consumer):
+        for partition in {receipt.partition for receipt in receipts}:
+            place = TopicPartition(kafka.topic, partition)
+            wanted = {receipt.offset for receipt in receipts if receipt.partition == partition}
+            consumer.assign([place])
+            consumer.seek(place, min(wanted))
+            for record in consumer:
+                found[partition, record.offset] = (record.key.decode(), record.value, list(record.headers))
+                if record.offset >= max(wanted):
+                    break
+    return [found[receipt.partition, receipt.offset] for receipt in receipts]
+
+
+@pytest.mark.parametrize("idempotence", [True, False])
+@pytest.mark.parametrize("compression", ["gzip", "none"])
+def test_every_message_is_acknowledged_and_there(kafka: Kafka, idempotence: bool, compression: str) -> None:
+    kafka = replace(kafka, idempotence=idempotence, compression=compression)
+    messages = [message(number, None if number % 3 == 0 else f'{{"n":{number}}}'.encode()) for number in range(1, 101)]
+    with Publisher(kafka) as publisher:
+        receipts = publisher.publish(messages)
+    assert [receipt.key for receipt in receipts] == [one.key for one in messages]
+    assert read_back(kafka, receipts) == [(str(one.key), one.value, list(one.headers)) for one in messages]
+
+
+def test_messages_of_one_task_keep_their_order(kafka: Kafka) -> None:
+    with Publisher(kafka) as publisher:
+        receipts = publisher.publish([message(5, str(number).encode()) for number in range(50)])
+    assert len({receipt.partition for receipt in receipts}) == 1
+    offsets = [receipt.offset for receipt in receipts]
+    assert offsets == sorted(offsets)
+
+
+def test_nothing_to_publish_connects_to_nothing() -> None:
+    with Publisher(Kafka(("127.0.0.1:1",), TOPIC, "nobody")) as publisher:
+        assert publisher.publish([]) == []
+
+
+def test_a_message_too_large_names_the_task_and_the_next_call_works(kafka: Kafka) -> None:
+    with Publisher(kafka) as publisher:
+        with pytest.raises(MessageRefusedError, match=str(UUID(int=2))) as caught:
+            publisher.publish([message(1), message(2, b"x" * 3_000_000), message(3)])
+        assert caught.value.key == UUID(int=2)
+        assert isinstance(caught.value, OutsideDataError)
+        assert len(publisher.publish([message(4)])) == 1
+
+
+def test_an_absent_broker_is_told_within_seconds(kafka: Kafka) -> None:
+    for api_version in (None, (2, 3)):
+        absent = replace(kafka, bootstrap_servers=("127.0.0.1:1",), api_version=api_version)
+        started = monotonic()
+        with (
+            Publisher(absent) as publisher,
+            pytest.raises(PublishError, match=r"Kafka \(127\.0\.0\.1:1\) did not answer"),
+        ):
+            publisher.publish([message(1)])
+        assert monotonic() - started < 8
+
+
+def test_a_compression_that_is_not_installed(kafka: Kafka, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kafka.codec.has_zstd", lambda: False)
+    monkeypatch.setattr(
+        "kafka.producer.kafka.KafkaProducer._COMPRESSORS", {"zstd": (lambda: False, 4), None: (bool, 0)}
+    )
+    with Publisher(replace(kafka, compression="zstd")) as publisher, pytest.raises(OutsideDataError, match="zstd"):
+        publisher.publish([message(1)])
+
+
+@pytest.fixture
+def own_broker() -> Iterator[subprocess.Popen[str]]:
+    """A broker that a test may take down."""
+    command = [sys.executable, "-m", "opsconsole.demo.broker", str(os.getpid())]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.terminate()
+            process.wait(10)
+
+
+def first_line(process: subprocess.Popen[str]) -> str:
+    assert process.stdout is not None
+    return process.stdout.readline().strip()
+
+
+def wait_until(happened: Callable[[], bool], seconds: float) -> None:
+    """Each look takes its own time: a publish that fails blocks until its timeout."""
+    ends = monotonic() + seconds
+    while not happened():
+        assert monotonic() < ends, f"not within {seconds} s"
+
+
+def test_after_an_outage_that_outlasts_the_timeout_publishing_works_again(
+    kafka: Kafka, own_broker: subprocess.Popen[str]
+) -> None:
+    kafka = replace(kafka, bootstrap_servers=(first_line(own_broker),), delivery_timeout=2)
+    with Publisher(kafka) as publisher:
+        assert len(publisher.publish([message(1)])) == 1
+        own_broker.send_signal(signal.SIGUSR1)
+
+        def refused() -> bool:
+            try:
+                publisher.publish([message(number) for number in range(10)])
+            except UnavailableError:
+                return True
+            return False
+
+        wait_until(refused, 10)  # the signal may arrive after the first of these calls
+        own_broker.send_signal(signal.SIGUSR2)
+        wait_until(lambda: not refused(), 30)
+
+
+def test_a_publisher_works_on_both_sides_of_a_fork(kafka: Kafka) -> None:
+    """In a process of its own: forking one with threads is only safe where nothing else happens in it."""
+    script = f"""
+import os, sys, warnings
+warnings.simplefilter("ignore")
+from uuid import UUID
+from opsconsole.estate.model import Kafka
+from sync.engine.messages import Message
+from sync.publisher import Publisher
+publisher = Publisher(Kafka({kafka.bootstrap_servers!r}, {TOPIC!r}, "nobody", api_version=(2, 3)))
+messages = [Message(UUID(int=1), b"1", ())]
+publisher.publish(messages)
+child = os.fork()
+if child == 0:
+    publisher.publish(messages)
+    os._exit(0)
+_, status = os.waitpid(child, 0)
+publisher.publish(messages)
+publisher.close()
+sys.exit(os.waitstatus_to_exitcode(status))
+"""
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
