@@ -8,7 +8,7 @@ import socket
 import sys
 from pathlib import Path
 
-from opsconsole.demo.processes import Child, Command, wait_until
+from opsconsole.demo.processes import Child, Command, python_path, wait_until
 from opsconsole.errors import UnavailableError
 
 PATIENCE = 10.0
@@ -19,7 +19,7 @@ class Kafka:
 
     def __init__(self, folder: Path) -> None:
         arguments = (sys.executable, "-m", "opsconsole.demo.broker", str(os.getpid()))
-        environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2])}
+        environment = {**os.environ, "PYTHONPATH": python_path(os.environ)}
         self.child = Child(Command("broker", arguments, environment=environment, answers=True), folder)
         self.bootstrap = ""
 

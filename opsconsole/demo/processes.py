@@ -22,6 +22,7 @@ from typing import IO
 
 from opsconsole.errors import UnavailableError, UsageError
 
+BASE = Path(__file__).resolve().parents[2]
 PR_SET_PDEATHSIG = 1
 MARK = "OPSCONSOLE_DEMO_FOLDER"
 POLL = 0.02
@@ -99,6 +100,11 @@ def end_session(leader: int) -> None:
 
     if not wait_until(all_gone, KILL_PATIENCE):
         raise UnavailableError(f"Processes of the session {leader} could not be ended.")
+
+
+def python_path(environment: Mapping[str, str]) -> str:
+    """PYTHONPATH for a child that runs our modules: the checkout before what was there."""
+    return os.pathsep.join(filter(None, (str(BASE), environment.get("PYTHONPATH"))))
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,13 +17,14 @@ from opsconsole.demo.founding import Plan, describe_gap, found_company
 from opsconsole.demo.gap import Gap
 from opsconsole.demo.logins import login_passwords
 from opsconsole.demo.ports import accepts, free_port
-from opsconsole.demo.processes import Child, Command, wait_until
+from opsconsole.demo.processes import Child, Command, python_path, wait_until
 from opsconsole.demo.servers import EmbeddedServers
 from opsconsole.errors import UnavailableError
 
 BASE = Path(__file__).resolve().parents[2]
 MANAGE = (sys.executable, str(BASE / "manage.py"))
 DEFAULT_PORT = 8000
+RUNNING = "running.json"
 WATCH_EVERY = 1.0
 RESTART_EVERY = 5.0
 WEB_PATIENCE = 30.0
@@ -63,6 +64,7 @@ class Stack:
         """Everything up to running processes. A second start in the same folder finds the same data."""
         self._say("Starting PostgreSQL, Valkey and the Kafka broker ...")
         addresses = self.servers.start()
+        (self.folder / RUNNING).unlink(missing_ok=True)  # of an owner that was killed
         self.environment = self._child_environment(addresses)
         self.gap = found_company(self.folder, addresses, self.wish.plan, self._say)
         self._say("Preparing the console's database ...")
@@ -85,7 +87,7 @@ class Stack:
             "OPSCONSOLE_ENVIRONMENT": "development",
             "OPSCONSOLE_ESTATE": str(estate),
             "DJANGO_SETTINGS_MODULE": "opsconsole.settings",
-            "PYTHONPATH": str(BASE),
+            "PYTHONPATH": python_path(self._outer),
             "PYTHONUNBUFFERED": "1",
         }
         return inherited | console | addresses.environment()
@@ -165,7 +167,7 @@ class Stack:
             "processes": {"demo": os.getpid()} | processes,
             "gap": describe_gap(gap) if gap else None,
         }
-        write_private(self.folder / "running.json", json.dumps(running, indent=2) + "\n")
+        write_private(self.folder / RUNNING, json.dumps(running, indent=2) + "\n")
 
     def watch(self) -> None:
         """For ever: say which process ended and start it again. Raises UnavailableError when the broker ended."""
@@ -206,7 +208,7 @@ class Stack:
             child.send(child.command.stop_signal)
         for child in reversed(self.children):
             child.stop()
-        (self.folder / "running.json").unlink(missing_ok=True)
+        (self.folder / RUNNING).unlink(missing_ok=True)
         self.servers.stop()
 
 
