@@ -29,6 +29,9 @@ class ConsoleTable(tables.Table):
     default_sort: ClassVar[str] = ""
     tiebreak: ClassVar[str] = "id"
 
+    class Meta:
+        """For a subclass's own Meta to extend."""
+
     def __init__(
         self,
         *args: Any,

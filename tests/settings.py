@@ -8,3 +8,6 @@ from opsconsole.settings import *  # noqa: F403
 
 # Logging in happens in nearly every page test; a strong hash would be most of their time.
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+# Static files come from the finders here; whitenoise warns of a folder that nobody has collected into.
+STATIC_ROOT = None  # type: ignore[assignment]

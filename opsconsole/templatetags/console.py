@@ -100,7 +100,7 @@ def ident(value: object) -> SafeString:
 
 @register.inclusion_tag("components/field.html")
 def field(bound: BoundField, wide: bool = False) -> dict[str, Any]:
-    """One form field: label, widget, help, errors in place; the local time below where a widget has `data-utc-local`."""
+    """One form field: label, widget, help, errors in place; local time below a widget that has `data-utc-local`."""
     widget = bound.field.widget
     return {
         "field": bound,

@@ -1,0 +1,120 @@
+"""Closed by default: a login for every page, a named permission for every route."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Group
+from django.http import HttpResponseBase
+from django.test import Client
+from django.urls import URLPattern, URLResolver, get_resolver, resolve, reverse
+
+from opsconsole import navigation
+from opsconsole.access import Permission, Role
+from opsconsole.models import User
+
+# Views without a permission of ours: who is not logged in needs the first two; the administration has its own.
+EXEMPT_ROUTES = {"login/", "logout/"}
+
+
+def routes(resolver: URLResolver | None = None, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for pattern in (resolver or get_resolver()).url_patterns:
+        route = prefix + str(pattern.pattern)
+        if isinstance(pattern, URLResolver):
+            yield from routes(pattern, route)
+        elif isinstance(pattern, URLPattern):
+            yield route, pattern.callback
+
+
+def guarded_routes() -> list[tuple[str, Any]]:
+    return [(route, view) for route, view in routes() if route not in EXEMPT_ROUTES and not route.startswith("admin/")]
+
+
+def person(name: str, role: Role | None, **flags: bool) -> User:
+    user = User.objects.create_user(name, "", "a long pass phrase", **flags)
+    if role:
+        user.groups.add(Group.objects.get(name=role.value))
+    return user
+
+
+def page(user: User | None, address: str) -> HttpResponseBase:
+    client = Client()
+    if user:
+        client.force_login(user)
+    return client.get(address)
+
+
+def test_every_route_names_its_permission() -> None:
+    bare = [route for route, view in guarded_routes() if not isinstance(getattr(view, "permission", None), Permission)]
+    assert bare == []
+    assert {"", "styleguide/", "sync/jobs/"} <= {route for route, _ in guarded_routes()}
+    # The administration's own login form is hidden behind ours.
+    assert isinstance(getattr(resolve("/admin/login/").func, "permission", None), Permission)
+
+
+def test_every_place_of_the_sidebar_exists_and_has_a_letter_of_its_own() -> None:
+    places = [place for section in (*navigation.SECTIONS, navigation.STAFF) for place in section.places]
+    assert [place.route for place in places if navigation.address_of(place) is None] == []
+    assert len({place.letter for place in places}) == len(places)
+
+
+@pytest.mark.django_db
+def test_every_page_sends_strangers_to_the_login() -> None:
+    for route, _ in guarded_routes():
+        if "<" in route:
+            continue
+        response = Client().get(f"/{route}")
+        assert (response.status_code, response.headers.get("Location", "")[:7]) == (302, "/login/"), route
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("role", "staff", "address", "status"),
+    [
+        (None, False, "/", 403),
+        (Role.VIEWER, False, "/", 302),
+        (Role.ADMINISTRATOR, False, "/styleguide/", 403),
+        (Role.VIEWER, True, "/styleguide/", 200),
+        (Role.VIEWER, False, "/admin/login/", 403),
+        (Role.VIEWER, True, "/admin/login/", 302),
+        (Role.VIEWER, True, "/admin/opsconsole/auditentry/", 200),
+        (Role.VIEWER, True, "/admin/opsconsole/user/", 403),
+        (Role.ADMINISTRATOR, True, "/admin/opsconsole/user/", 200),
+        (Role.ADMINISTRATOR, True, "/admin/opsconsole/auditentry/add/", 403),
+    ],
+)
+def test_roles(role: Role | None, staff: bool, address: str, status: int) -> None:
+    assert page(person("ada", role, is_staff=staff), address).status_code == status
+
+
+@pytest.mark.django_db
+def test_only_a_superuser_changes_a_superuser() -> None:
+    root = person("root", None, is_superuser=True, is_staff=True)
+    ada = person("ada", Role.ADMINISTRATOR, is_staff=True)
+    client = Client()
+    client.force_login(ada)
+    address = reverse("admin:opsconsole_user_change", args=[root.pk])
+    assert client.post(address, {"username": "root", "is_active": ""}).status_code == 403
+    assert client.post(reverse("admin:auth_user_password_change", args=[root.pk]), {}).status_code == 403
+
+
+@pytest.mark.django_db
+def test_log_in_and_out() -> None:
+    person("vera", Role.VIEWER)
+    client = Client()
+    wrong = client.post("/login/", {"username": "vera", "password": "wrong"})
+    assert b"notice tone-problem" in wrong.content
+    right = client.post("/login/?next=/styleguide/", {"username": "vera", "password": "a long pass phrase"})
+    assert right.headers["Location"] == "/styleguide/"
+    assert client.get("/logout/").status_code == 405
+    assert client.post("/logout/").headers["Location"] == "/login/"
+    assert client.get("/").headers["Location"].startswith("/login/")
+
+
+@pytest.mark.django_db
+def test_login_goes_to_no_foreign_address() -> None:
+    person("vera", Role.VIEWER)
+    sent = {"username": "vera", "password": "a long pass phrase", "next": "https://elsewhere.example/"}
+    assert Client().post("/login/", sent).headers["Location"] == "/"
