@@ -6,3 +6,5 @@ VIEW = permission("sync.view_job", Role.VIEWER)
 STAGE = permission("sync.stage_organizations", Role.OPERATOR)
 RUN = permission("sync.run_checks", Role.OPERATOR)
 CANCEL = permission("sync.cancel_job", Role.OPERATOR)
+QUERY = permission("sync.run_queries", Role.VIEWER)  # it only reads, under the source's statement timeout
+SHARE = permission("sync.share_queries", Role.OPERATOR)

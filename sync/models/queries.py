@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
@@ -21,6 +23,7 @@ class SavedQuery(models.Model):
 
     class Meta:
         default_permissions = ()
+        permissions = [("share_queries", "Can save queries for everybody")]
         verbose_name_plural = "saved queries"
         constraints = [models.UniqueConstraint(fields=["owner", "name"], name="query_name_per_owner")]
 
@@ -30,6 +33,7 @@ class SavedQuery(models.Model):
 
 class RunState(models.TextChoices):
     RUNNING = "running", "Running"
+    CANCELLING = "cancelling", "Cancelling"
     DONE = "done", "Done"
     CUT_OFF = "cut_off", "Cut off"
     CANCELLED = "cancelled", "Cancelled"
@@ -41,16 +45,49 @@ class RunState(models.TextChoices):
 
     @property
     def terminal(self) -> bool:
-        return self is not RunState.RUNNING
+        return self not in OPEN_STATES
 
+
+OPEN_STATES = (RunState.RUNNING, RunState.CANCELLING)
+"""A thread of a web process is at it."""
 
 _TONES = {
     RunState.RUNNING: Tone.WORKING,
+    RunState.CANCELLING: Tone.WAITING,
     RunState.DONE: Tone.FINE,
     RunState.CUT_OFF: Tone.PROBLEM,
     RunState.CANCELLED: Tone.ENDED,
     RunState.FAILED: Tone.PROBLEM,
 }
+
+
+class QueryRunQuerySet(models.QuerySet["QueryRun"]):
+    """Every change of a run's state. Each says whether the database made it: a run that somebody ended stays ended."""
+
+    def connect(self, run_id: int, backend_pid: int) -> bool:
+        """Note the source's server process. False: the run is no longer wanted, so nothing must be asked."""
+        return self._change(run_id, RunState.RUNNING, backend_pid=backend_pid)
+
+    def progress(self, run_id: int, organizations: int, tasks_updated: int) -> bool:
+        return self._change(run_id, RunState.RUNNING, organizations=organizations, tasks_updated=tasks_updated)
+
+    def beat(self, run_id: int) -> bool:
+        return self._change(run_id, *OPEN_STATES)
+
+    def ask_to_cancel(self, run_id: int) -> bool:
+        return bool(self.filter(pk=run_id, state=RunState.RUNNING).update(state=RunState.CANCELLING))
+
+    def end(self, run_id: int, state: RunState, error: str = "") -> bool:
+        assert state.terminal, state
+        return self._change(run_id, *OPEN_STATES, state=state, error=error, ended_at=Now())
+
+    def end_silent(self, seconds: float, error: str) -> int:
+        """Fail the runs whose thread has not been heard of for so long. By the database's clock alone."""
+        silent = self.filter(state__in=OPEN_STATES, heartbeat_at__lt=Now() - timedelta(seconds=seconds))
+        return silent.update(state=RunState.FAILED, error=error, ended_at=Now())
+
+    def _change(self, run_id: int, *states: RunState, **fields: object) -> bool:
+        return bool(self.filter(pk=run_id, state__in=states).update(heartbeat_at=Now(), **fields))
 
 
 class QueryRun(models.Model):
@@ -75,11 +112,13 @@ class QueryRun(models.Model):
     error = models.TextField(blank=True)
     rows_dropped_at = models.DateTimeField(null=True)
 
+    objects = QueryRunQuerySet.as_manager()
+
     class Meta:
         default_permissions = ()
         permissions = [("run_queries", "Can query the source for affected organizations")]
         indexes = [
-            models.Index(fields=["state"], name="run_running", condition=Q(state=RunState.RUNNING)),
+            models.Index(fields=["state"], name="run_open", condition=Q(state__in=OPEN_STATES)),
             models.Index(fields=["saved_query", "-id"], name="run_of_query"),
         ]
 
