@@ -79,24 +79,32 @@ def hibernate(job: Job, reason: str, peak_memory: int | None) -> None:
 
 
 def fail(job: Job, failure: Failure, peak_memory: int | None) -> None:
-    """An attempt failed with an error: retry later, or dead letter."""
+    """An attempt failed with an error: retry later, or dead letter. What was to end or to pause anyway, does."""
     with transaction.atomic():
         locked = Job.objects.select_for_update().filter(pk=job.pk).held(job.fence).first()
         if locked is None:
             return
-        job = locked
-        delay = retry_delay(job.failures) if failure.transient else None
-        fields = {"error": failure.sentence, "error_type": failure.error_type, "failures": job.failures + 1}
-        if delay is not None and Job.objects.retry_later(job.pk, job.fence, delay, **fields):
-            say(
-                job,
-                f"{failure.sentence} Trying again in {int(delay.total_seconds() // 60)} minutes.",
-                EventLevel.WARNING,
-            )
-        elif Job.objects.end(job.pk, job.fence, JobState.FAILED, **fields):
-            say(job, failure.sentence, EventLevel.ERROR)
-            _announce(job)
-        end_attempt(job, AttemptOutcome.FAILED, error=failure.sentence, peak_memory=peak_memory)
+        end_attempt(locked, AttemptOutcome.FAILED, error=failure.sentence, peak_memory=peak_memory)
+        delay = retry_delay(locked.failures) if failure.transient else None
+        if locked.status is JobState.CANCELLING:
+            Job.objects.end(locked.pk, locked.fence, JobState.CANCELLED)
+            say(locked, f"{failure.sentence} It was being cancelled: cancelled.", EventLevel.WARNING)
+            _announce(locked)
+        elif delay is None:
+            Job.objects.end(locked.pk, locked.fence, JobState.FAILED, **_failed(locked, failure))
+            say(locked, failure.sentence, EventLevel.ERROR)
+            _announce(locked)
+        elif locked.status is JobState.PAUSING:
+            Job.objects.hold_back(locked.pk, locked.fence, **_failed(locked, failure))
+            say(locked, f"{failure.sentence} It was being paused: held back.", EventLevel.WARNING)
+        else:
+            Job.objects.retry_later(locked.pk, locked.fence, delay, **_failed(locked, failure))
+            minutes = int(delay.total_seconds() // 60)
+            say(locked, f"{failure.sentence} Trying again in {minutes} minutes.", EventLevel.WARNING)
+
+
+def _failed(job: Job, failure: Failure) -> dict[str, object]:
+    return {"error": failure.sentence, "error_type": failure.error_type, "failures": job.failures + 1}
 
 
 def recover(job: Job, end: BadEnd) -> None:

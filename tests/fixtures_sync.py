@@ -19,6 +19,7 @@ import pytest
 import redis
 from django.apps import apps
 from django.db import connection, connections, transaction
+from django.test.utils import setup_databases, teardown_databases
 from kafka import KafkaConsumer, TopicPartition
 from psycopg import sql
 from pytest_django import DjangoDbBlocker, Settings
@@ -35,8 +36,20 @@ SMALL = Size(organizations=6, tasks=600, largest=300)
 API_VERSION = (2, 3)
 
 
+@pytest.fixture(scope="session")
+def console_database(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+    """The test database. pytest-django makes it only where some test in the run has its own fixture or mark."""
+    if connection.settings_dict["NAME"].startswith("test_"):
+        yield
+        return
+    with django_db_blocker.unblock():
+        made = setup_databases(verbosity=0, interactive=False, aliases={"default": None})
+        yield
+        teardown_databases(made, verbosity=0)
+
+
 @pytest.fixture
-def committed(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+def committed(console_database: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
     """The console's database with real commits: threads and child processes see what a test writes.
 
     Not pytest-django's own `transactional_db`: that empties tables in a way which the audit log refuses.
@@ -48,11 +61,13 @@ def committed(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iter
 
 
 def empty_tables() -> None:
+    """By DELETE, which for a few rows is ten times as fast as TRUNCATE. Foreign keys are checked at the commit."""
     models = [*apps.get_app_config("sync").get_models(), apps.get_model("opsconsole", "Lease")]
-    tables = ", ".join(connection.ops.quote_name(model._meta.db_table) for model in models)
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("ALTER TABLE opsconsole_auditentry DISABLE TRIGGER USER")
-        cursor.execute(f"TRUNCATE {tables}, opsconsole_auditentry")
+        for table in ("opsconsole_auditentry", *(model._meta.db_table for model in models)):
+            cursor.execute(f"DELETE FROM {connection.ops.quote_name(table)}")  # noqa: S608  (our own tables)
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
         cursor.execute("ALTER TABLE opsconsole_auditentry ENABLE TRIGGER USER")
 
 
@@ -175,10 +190,10 @@ class TestEstate:
     environment: Mapping[str, str]
 
 
-def write_test_estate(path: Path, topic: str, *, kafka_api_version: str = "2.3", **check: object) -> None:
+def write_test_estate(path: Path, topic: str, check: Mapping[str, object]) -> None:
     """The demonstration's estate with a topic and `[check]` values of the test's own."""
     head, _, _ = TEXT.partition("[check]")
-    text = head.format(api_version=f'api_version = "{kafka_api_version}"\ndelivery_timeout = "5s"\n')
+    text = head.format(api_version='api_version = "2.3"\ndelivery_timeout = "5s"\n')
     lines = [f"{name} = {json.dumps(value)}" for name, value in check.items()]
     named = text.replace('"task-updates"', json.dumps(topic))
     path.write_text("\n".join([f"{named}[check]", *lines, ""]), encoding="utf-8")
@@ -198,7 +213,7 @@ class EstateWriter:
         self._settings = settings
 
     def __call__(self, **check: object) -> estate.Estate:
-        write_test_estate(self._path, self._topic, **({"settle_time": "0s", "verify_timeout": "10s"} | check))
+        write_test_estate(self._path, self._topic, {"settle_time": "0s", "verify_timeout": "10s"} | check)
         self._settings.ESTATE = str(self._path)
         estate.reset()
         return estate.current()

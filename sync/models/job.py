@@ -61,6 +61,9 @@ WAITING_STATES = (JobState.PLANNED, *CLAIMABLE_STATES)
 
 ACTIVE_STATES = (*WAITING_STATES, *HELD_STATES)
 
+PROBLEM_STATES = (JobState.FAILED, JobState.LOOPING)
+UNSUCCESSFUL_STATES = (*PROBLEM_STATES, JobState.CANCELLED)
+
 _STATE_TONES = {
     JobState.PLANNED: Tone.WAITING,
     JobState.PAUSING: Tone.WAITING,
@@ -133,10 +136,10 @@ class JobQuerySet(models.QuerySet["Job"]):
         given = self.filter(pk=job_id, fence=fence, state=JobState.RUNNING)
         return bool(given.update(state=JobState.QUEUED, heartbeat_at=None, enqueued_at=Now(), **fields))
 
-    def hold_back(self, job_id: int, fence: int) -> bool:
+    def hold_back(self, job_id: int, fence: int, **fields: object) -> bool:
         """Put a pausing job aside until its batch is resumed."""
         pausing = self.filter(pk=job_id, fence=fence, state=JobState.PAUSING)
-        return bool(pausing.update(state=JobState.PLANNED, heartbeat_at=None))
+        return bool(pausing.update(state=JobState.PLANNED, heartbeat_at=None, **fields))
 
     def retry_later(self, job_id: int, fence: int, delay: timedelta, **fields: object) -> bool:
         held = self.filter(pk=job_id, fence=fence, state=JobState.RUNNING)
@@ -158,6 +161,28 @@ class JobQuerySet(models.QuerySet["Job"]):
     def ask_to_pause(self) -> int:
         """Ask the workers that hold these jobs to put them aside at the next chunk. Returns how many were asked."""
         return self.filter(state=JobState.RUNNING).update(state=JobState.PAUSING)
+
+    def go_on(self) -> int:
+        """Take back what `ask_to_pause` asked. A worker that has seen it already puts its job in the queue again."""
+        return self.filter(state=JobState.PAUSING).update(state=JobState.RUNNING)
+
+    def release(self) -> int:
+        """Put jobs that were held back into the queue. Returns how many the database changed."""
+        return self.filter(state=JobState.PLANNED).update(state=JobState.QUEUED, enqueued_at=Now())
+
+    def plan_again(self) -> int:
+        """Hold back what ended without success, to go on from its checkpoint when its batch releases it."""
+        return self.filter(state__in=UNSUCCESSFUL_STATES).update(
+            state=JobState.PLANNED,
+            ended_at=None,
+            not_before=None,
+            cancel_requested_at=None,
+            error="",
+            error_type="",
+            error_fingerprint="",
+            failures=0,
+            stalled_attempts=0,
+        )
 
     def requeue(self, *, states: tuple[JobState, ...]) -> int:
         """Queue again what waits or has ended in one of `states`; counters and checkpoint stay."""
@@ -231,6 +256,7 @@ class Job(models.Model):
         ]
         indexes = [
             models.Index(fields=["batch", "id"], name="job_of_batch", condition=Q(batch__isnull=False)),
+            models.Index(fields=["batch", "state", "id"], name="job_of_batch_state", condition=Q(batch__isnull=False)),
             models.Index(fields=["organization_id", "-id"], name="job_of_organization"),
             models.Index(fields=["state", "-id"], name="job_state"),
             models.Index(fields=["worker", "-id"], name="job_worker"),

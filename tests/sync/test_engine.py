@@ -122,7 +122,13 @@ class Result:
 
 
 def check(
-    source: FakeSide, index: FakeSide, limit: int, *, organization: int = HERE, after: Key | None = None, looks: int = -1
+    source: FakeSide,
+    index: FakeSide,
+    limit: int,
+    *,
+    organization: int = HERE,
+    after: Key | None = None,
+    looks: int = -1,
 ) -> Result:
     """Look, look again, judge: as `sync.check` does, without its surroundings. Ends after `looks` chunks."""
     result = Result()
@@ -237,14 +243,6 @@ def test_every_look_but_the_last_moves_on_by_a_page(both: Sides, limit: int) -> 
     rows = sum(row.organization == HERE for side in (both.source, both.index) for row in side.values())
     assert len(looks) <= rows // limit + 1
     assert [look.upto is None for look in looks] == [False] * (len(looks) - 1) + [True]
-
-
-@given(both=sides(), limit=limits)
-def test_a_look_is_ageless_where_the_source_has_no_row_at_all(both: Sides, limit: int) -> None:
-    source = FakeSide(both.source)
-    for look in walk(source, FakeSide(both.index), HERE, after=None, limit=limit):
-        not_in_source = [key for key in look.suspects if getattr(both.source.get(key), "organization", None) != HERE]
-        assert look.ageless == bool(not_in_source)
 
 
 @given(both=sides(), limit=limits)

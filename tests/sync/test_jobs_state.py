@@ -30,7 +30,7 @@ def ledger_of(job: Job) -> Ledger:
 
 def chunk(upto: str | None = "5", *findings_of: DriftKind, publish: bool = False) -> ChunkResult:
     findings = tuple(finding(kind) for kind in findings_of)
-    receipts = {found.key: Receipt(found.key, 1, 10) for found in findings} if publish else {}
+    receipts: dict[object, Receipt] = {found.key: Receipt(found.key, 1, 10) for found in findings} if publish else {}
     return ChunkResult(upto=upto, scanned=7, unsettled=1, findings=findings, receipts=receipts)
 
 
