@@ -1,0 +1,161 @@
+"""What the pages read: only the columns that they show, never a query per row, no count without a bound."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db.models import (
+    Count,
+    F,
+    Func,
+    IntegerField,
+    JSONField,
+    OuterRef,
+    Q,
+    QuerySet,
+    Subquery,
+    Sum,
+)
+from django.db.models.functions import Left
+
+from sync.models import Attempt, AttemptOutcome, Batch, Job, JobEvent, JobKind, JobState, Phase, StagedOrganization
+from sync.models.job import ACTIVE_STATES
+from sync.progress import Pace, pace
+
+PROBLEM_STATES = (JobState.FAILED, JobState.LOOPING)
+ERROR_LENGTH = 200
+EVENTS_SHOWN = 200
+TASKS_SHOWN = 50
+LISTED_COLUMNS = (
+    *("kind", "mode", "organization_id", "organization_name", "batch_id", "state", "phase", "fence", "worker"),
+    *("created_at", "started_at", "ended_at", "not_before", "expected", "scanned", "stale", "missing", "orphan"),
+    *("published", "verified", "unresolved", "error_type"),
+)
+
+
+def listed_jobs() -> QuerySet[Job]:
+    """Jobs with what a list shows. `task_total` is the length of the id list, which itself stays in the database."""
+    return Job.objects.only(*LISTED_COLUMNS).annotate(
+        task_total=Func(F("task_ids"), function="jsonb_array_length", output_field=IntegerField()),
+        error_start=Left("error", ERROR_LENGTH),
+    )
+
+
+def whole_jobs() -> QuerySet[Job]:
+    """Jobs with all that a job's page shows; its list of ids, up to some hundred kilobytes, comes by `tasks_of`."""
+    return Job.objects.select_related("batch").defer("task_ids")
+
+
+@dataclass(frozen=True, slots=True)
+class TaskList:
+    """The first ids of a job's list, and how many there are in all."""
+
+    first: tuple[str, ...]
+    total: int
+
+    @property
+    def more(self) -> int:
+        return self.total - len(self.first)
+
+
+def tasks_of(job: Job) -> TaskList | None:
+    """What a job of kind tasks lists; None for any other. One query, or none."""
+    if job.kind != JobKind.TASKS:
+        return None
+    first = f"jsonb_path_query_array(%(expressions)s, '$[0 to {TASKS_SHOWN - 1}]')"
+    ids, total = Job.objects.values_list(
+        Func(F("task_ids"), template=first, output_field=JSONField()),
+        Func(F("task_ids"), function="jsonb_array_length", output_field=IntegerField()),
+    ).get(pk=job.pk)
+    return TaskList(tuple(ids), total)
+
+
+def staged_with_obstacle() -> QuerySet[StagedOrganization]:
+    """The staged set, each with the number of the job that is active for it (`active_job`), or None."""
+    active = Job.objects.filter(
+        kind=JobKind.ORGANIZATION, state__in=ACTIVE_STATES, organization_id=OuterRef("organization_id")
+    )
+    return StagedOrganization.objects.annotate(active_job=Subquery(active.values("pk")[:1]))
+
+
+@dataclass(frozen=True, slots=True)
+class BatchSummary:
+    """How a batch stands: its jobs by how they stand, and sums over them."""
+
+    jobs: int = 0
+    ended: int = 0
+    problems: int = 0
+    drift: int = 0
+    published: int = 0
+    verified: int = 0
+    unresolved: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class BatchRow:
+    """A line of the list of batches."""
+
+    batch: Batch
+    summary: BatchSummary
+
+
+def batch_rows(batches: Sequence[Batch]) -> list[BatchRow]:
+    """The batches, each with its summary. One query for all of them."""
+    sums = (
+        Job.objects.filter(batch__in=[batch.pk for batch in batches])
+        .values("batch_id")
+        .annotate(
+            jobs=Count("pk"),
+            ended=Count("pk", filter=~Q(state__in=ACTIVE_STATES)),
+            problems=Count("pk", filter=Q(state__in=PROBLEM_STATES)),
+            drift_total=Sum(F("stale") + F("missing") + F("orphan")),
+            published_total=Sum("published"),
+            verified_total=Sum("verified"),
+            unresolved_total=Sum("unresolved"),
+        )
+    )
+    found = {
+        row["batch_id"]: BatchSummary(
+            jobs=row["jobs"],
+            ended=row["ended"],
+            problems=row["problems"],
+            drift=row["drift_total"],
+            published=row["published_total"],
+            verified=row["verified_total"],
+            unresolved=row["unresolved_total"],
+        )
+        for row in sums
+    }
+    return [BatchRow(batch, found.get(batch.pk, BatchSummary())) for batch in batches]
+
+
+@dataclass(frozen=True, slots=True)
+class StateCount:
+    state: JobState
+    jobs: int
+
+
+def jobs_by_state(batch: Batch) -> tuple[StateCount, ...]:
+    """How many jobs of the batch are in each state, in the order of the states; those with none are left out."""
+    found = dict(Job.objects.filter(batch=batch).values_list("state").annotate(jobs=Count("pk")))
+    return tuple(StateCount(state, found[state.value]) for state in JobState if state.value in found)
+
+
+def latest_events(job: Job) -> list[JobEvent]:
+    """The last lines of the job's log, oldest first. One query."""
+    return list(job.events.order_by("-pk")[:EVENTS_SHOWN])[::-1]
+
+
+def pace_of(job: Job, attempts: Iterable[Attempt], now: datetime) -> Pace | None:
+    """The pace of the attempt under way, or of the last one that ended. `attempts` are the newest first."""
+    attempt = next(iter(attempts), None)
+    if attempt is None:
+        return None
+    running = attempt.status is AttemptOutcome.RUNNING
+    end = now if running else attempt.ended_at or attempt.started_at
+    after = job.scanned if attempt.scanned_after is None else attempt.scanned_after
+    walking = running and job.phase == Phase.WALK
+    left = max(job.expected - job.scanned, 0) if walking and job.expected is not None else None
+    return pace(after - attempt.scanned_before, (end - attempt.started_at).total_seconds(), left)

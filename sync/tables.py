@@ -1,0 +1,162 @@
+"""The lists of sync. Cells of more than one value have a template of their own in `templates/sync/cells/`."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django_tables2 import TemplateColumn
+
+from opsconsole.tables import (
+    BadgeColumn,
+    ConsoleColumn,
+    ConsoleTable,
+    LinkColumn,
+    NumberColumn,
+    SelectColumn,
+    WhenColumn,
+)
+from sync.customers import shown_id
+from sync.models import Job, StagedOrganization
+
+CARDS = {"class": "table table-cards"}
+NUMBERS = {"th": {"class": "number"}, "td": {"class": "number"}}
+
+
+def job_address(job: Job) -> str:
+    return reverse("sync:job", args=[job.pk])
+
+
+def cell(name: str, **kwargs: Any) -> TemplateColumn:
+    return TemplateColumn(template_name=f"sync/cells/{name}.html", **kwargs)
+
+
+class TookColumn(NumberColumn):
+    """How long a row's work took, from `started_at` to `ended_at`; nothing while it goes on."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, accessor="started_at", verbose_name="Took", unit="duration", **kwargs)
+
+    def render(self, value: Any, record: Any = None) -> str:
+        return self.write((record.ended_at - value).total_seconds() if record.ended_at else None)
+
+
+class ListTable(ConsoleTable):
+    """One card per row on a phone, and a sentence of its own where there is nothing."""
+
+    empty: ClassVar[str] = "Nothing here."
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **{"attrs": CARDS, "empty_text": self.empty} | kwargs)
+
+
+class JobTable(ListTable):
+    empty = "No job matches."
+
+    pk = LinkColumn(verbose_name="Job", address=job_address)
+    organization = cell("organization", accessor="pk", verbose_name="Organization", attrs={"td": {"class": "clip"}})
+    mode = ConsoleColumn()
+    state = cell("job_state", accessor="status", attrs={"td": {"class": "status"}})
+    progress = cell("job_progress", accessor="scanned")
+    drift_found = NumberColumn(verbose_name="Drift")
+    published = NumberColumn()
+    verified = NumberColumn()
+    unresolved = cell("unresolved", attrs=NUMBERS)
+    fence = NumberColumn(verbose_name="Attempts")
+    worker = ConsoleColumn(attrs={"td": {"class": "clip"}})
+    created_at = WhenColumn(verbose_name="Created")
+    took = TookColumn()
+
+
+class BatchTable(ListTable):
+    """Rows are `BatchRow`s."""
+
+    empty = "No batch matches."
+
+    number = LinkColumn(
+        accessor="batch.pk", verbose_name="Batch", address=lambda row: reverse("sync:batch", args=[row.batch.pk])
+    )
+    mode = ConsoleColumn(accessor="batch.mode")
+    status = BadgeColumn(accessor="batch.status", verbose_name="State")
+    progress = cell("batch_progress", accessor="summary", verbose_name="Jobs ended")
+    problems = NumberColumn(accessor="summary.problems", verbose_name="Failed")
+    drift = NumberColumn(accessor="summary.drift")
+    published = NumberColumn(accessor="summary.published")
+    verified = NumberColumn(accessor="summary.verified")
+    unresolved = cell("batch_unresolved", accessor="summary.unresolved", attrs=NUMBERS)
+    created_by = ConsoleColumn(accessor="batch.created_by", verbose_name="Started by")
+    created_at = WhenColumn(accessor="batch.created_at", verbose_name="Started")
+    ended_at = WhenColumn(accessor="batch.ended_at", verbose_name="Ended")
+
+
+class StagedTable(ListTable):
+    organization = cell("staged_organization", accessor="pk", order_by="pk")
+    stands = cell("staged_stands", accessor="pk", verbose_name="Next batch")
+    staged_at = WhenColumn(verbose_name="Staged")
+    staged_by = ConsoleColumn(verbose_name="By")
+    origin = ConsoleColumn(verbose_name="From")
+
+    sorts = {"staged_at": "staged_at"}
+    default_sort = "staged_at"
+    tiebreak = "organization_id"
+
+
+def label_of(row: StagedOrganization) -> str:
+    return row.name or shown_id(row.pk)
+
+
+class EditableStagedTable(StagedTable):
+    """With a box and a button per row, for those who may take organizations out."""
+
+    selected = SelectColumn(accessor="pk", label=label_of)
+    remove = ConsoleColumn(accessor="pk", verbose_name="", attrs={"td": {"class": "number"}})
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **{"sequence": ("selected", "...", "remove")} | kwargs)
+
+    def render_remove(self, value: str, record: StagedOrganization) -> SafeString:
+        return format_html(
+            '<button class="{}" name="one" value="{}" aria-label="Remove {}">Remove</button>',
+            "button button-quiet button-small",
+            value,
+            label_of(record),
+        )
+
+
+class AttemptTable(ListTable):
+    empty = "No worker has taken it yet."
+
+    number = NumberColumn(verbose_name="Attempt")
+    status = BadgeColumn(verbose_name="Outcome")
+    worker = ConsoleColumn(attrs={"td": {"class": "clip"}})
+    host = ConsoleColumn()
+    pid = NumberColumn(verbose_name="Process")
+    started_at = WhenColumn(verbose_name="Started")
+    ended_at = WhenColumn(verbose_name="Ended")
+    took = TookColumn()
+    rows = NumberColumn(accessor="scanned_after", verbose_name="Tasks")
+    peak_memory = NumberColumn(unit="size")
+    error = ConsoleColumn(attrs={"td": {"class": "wide"}})
+
+    def render_pid(self, value: int) -> str:
+        return str(value)
+
+    def render_rows(self, value: int, record: Any) -> str:
+        return f"{value - record.scanned_before:,}"
+
+
+class DriftTable(ListTable):
+    empty = "No drift matches."
+
+    task_id = cell("drift_task", verbose_name="Task")
+    kind = ConsoleColumn(verbose_name="Drift")
+    values = cell("drift_values", accessor="pk", verbose_name="Index has → source has", attrs={"td": {"class": "wide"}})
+    version = cell("drift_version", accessor="pk", verbose_name="Version", attrs=NUMBERS)
+    status = BadgeColumn(verbose_name="Verification")
+    message = cell("drift_message", accessor="pk", verbose_name="Partition : offset", attrs=NUMBERS)
+    found_at = WhenColumn(verbose_name="Found")
+
+    def render_kind(self, value: str) -> str:
+        return value.title()
