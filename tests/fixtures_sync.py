@@ -1,4 +1,4 @@
-"""What tests of the main job stand on: a small company of their own, a topic, a queue, and tables that commit.
+"""Fixtures of the main job's tests: a small company of their own, a topic, a queue, and tables that commit.
 
 A test module takes them with `pytest_plugins = ["tests.fixtures_sync"]`.
 """
@@ -6,34 +6,30 @@ A test module takes them with `pytest_plugins = ["tests.fixtures_sync"]`.
 from __future__ import annotations
 
 import itertools
-import json
-import threading
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
-import psycopg
 import pytest
 import redis
 from django.apps import apps
 from django.db import connection, connections, transaction
 from django.test.utils import setup_databases, teardown_databases
-from kafka import KafkaConsumer, TopicPartition
-from psycopg import sql
 from pytest_django import DjangoDbBlocker, Settings
 
 from opsconsole import estate
 from opsconsole.demo.addresses import ServerAddresses
-from opsconsole.demo.company import Size, create_schema, populate
-from opsconsole.demo.drift import count_drift
-from opsconsole.demo.estate_file import TEXT
-from opsconsole.demo.index_writer import apply, read_message
+from opsconsole.demo.company import create_schema, populate
+from tests.company import (
+    SMALL,
+    Company,
+    EstateWriter,
+    IndexerThread,
+    create_company_databases,
+    drop_company_databases,
+)
 
 _numbers = itertools.count(1)
-SMALL = Size(organizations=6, tasks=600, largest=300)
-API_VERSION = (2, 3)
 
 
 @pytest.fixture(scope="session")
@@ -80,87 +76,6 @@ def queue(servers: ServerAddresses) -> Iterator[redis.Redis]:
         client.flushall()
 
 
-def at_database(url: str, name: str) -> str:
-    """The same server and role, another database."""
-    return f"{url.rpartition('/')[0]}/{name}"
-
-
-@dataclass(frozen=True)
-class Company:
-    """A company's two databases, for the console's reading roles and for their owners."""
-
-    source_url: str
-    source_owner_url: str
-    index_url: str
-    index_owner_url: str
-
-    @classmethod
-    def named(cls, name: str, servers: ServerAddresses) -> Company:
-        source, index = f"{name}_source", f"{name}_index"
-        return cls(
-            at_database(servers.source_url, source),
-            at_database(servers.source_owner_url, source),
-            at_database(servers.index_url, index),
-            at_database(servers.index_owner_url, index),
-        )
-
-    def drift(self) -> int:
-        """Counted by code that shares nothing with the engine."""
-        return count_drift(self.source_url, self.index_url)
-
-    def in_source(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
-        return run_sql(self.source_owner_url, statement, *values)
-
-    def in_index(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
-        return run_sql(self.index_owner_url, statement, *values)
-
-    def organizations(self) -> list[UUID]:
-        """By size, the largest first."""
-        by_size = "SELECT organization_id FROM tasks GROUP BY 1 ORDER BY count(*) DESC, 1"
-        return [row[0] for row in self.in_source(by_size)]
-
-    def tasks(self, organization: UUID, *, deleted: bool = False) -> list[UUID]:
-        """Keys of the source's tasks, in order; only living ones, or only those marked deleted."""
-        rows = self.in_source(
-            "SELECT id FROM tasks WHERE organization_id = %s AND (deleted_at IS NOT NULL) = %s ORDER BY id",
-            organization,
-            deleted,
-        )
-        return [row[0] for row in rows]
-
-
-def run_sql(url: str, statement: str, *values: object) -> list[tuple[Any, ...]]:
-    with psycopg.connect(url, autocommit=True) as database:
-        cursor = database.execute(statement.encode(), values or None)
-        return cursor.fetchall() if cursor.description else []
-
-
-def create_company_databases(servers: ServerAddresses, name: str, template: str = "") -> Company:
-    """Two empty databases with the demonstration's owners and readers, or copies of another company's."""
-    with psycopg.connect(servers.admin_url, autocommit=True) as admin:
-        for side, owner, reader in (("source", "company", "source_reader"), ("index", "indexer", "index_reader")):
-            statement = sql.SQL("CREATE DATABASE {} OWNER {} TEMPLATE {}").format(
-                sql.Identifier(f"{name}_{side}"),
-                sql.Identifier(owner),
-                sql.Identifier(f"{template}_{side}" if template else "template1"),
-            )
-            admin.execute(statement)
-            if not template:
-                with psycopg.connect(at_database(servers.admin_url, f"{name}_{side}"), autocommit=True) as made:
-                    made.execute(
-                        sql.SQL("ALTER DEFAULT PRIVILEGES FOR ROLE {} GRANT SELECT ON TABLES TO {}").format(
-                            sql.Identifier(owner), sql.Identifier(reader)
-                        )
-                    )
-    return Company.named(name, servers)
-
-
-def drop_company_databases(servers: ServerAddresses, name: str) -> None:
-    with psycopg.connect(servers.admin_url, autocommit=True) as admin:
-        for side in ("source", "index"):
-            admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(f"{name}_{side}")))
-
-
 @pytest.fixture(scope="session")
 def company_template(servers: ServerAddresses) -> str:
     """The name of a small company without drift, to be copied."""
@@ -179,44 +94,9 @@ def company(servers: ServerAddresses, company_template: str) -> Iterator[Company
     drop_company_databases(servers, name)
 
 
-@dataclass(frozen=True)
-class TestEstate:
-    """An estate file and the topic it names."""
-
-    __test__ = False
-
-    path: Path
-    topic: str
-    environment: Mapping[str, str]
-
-
-def write_test_estate(path: Path, topic: str, check: Mapping[str, object]) -> None:
-    """The demonstration's estate with a topic and `[check]` values of the test's own."""
-    head, _, _ = TEXT.partition("[check]")
-    text = head.format(api_version='api_version = "2.3"\ndelivery_timeout = "5s"\n')
-    lines = [f"{name} = {json.dumps(value)}" for name, value in check.items()]
-    named = text.replace('"task-updates"', json.dumps(topic))
-    path.write_text("\n".join([f"{named}[check]", *lines, ""]), encoding="utf-8")
-
-
 @pytest.fixture
 def topic() -> str:
     return f"task-updates-{uuid4().hex[:8]}"
-
-
-class EstateWriter:
-    """Writes the estate of a test, and makes it this process's."""
-
-    def __init__(self, path: Path, topic: str, settings: Settings) -> None:
-        self._path = path
-        self._topic = topic
-        self._settings = settings
-
-    def __call__(self, **check: object) -> estate.Estate:
-        write_test_estate(self._path, self._topic, {"settle_time": "0s", "verify_timeout": "10s"} | check)
-        self._settings.ESTATE = str(self._path)
-        estate.reset()
-        return estate.current()
 
 
 @pytest.fixture
@@ -232,72 +112,6 @@ def use_estate(
     estate.reset()
 
 
-@dataclass(frozen=True)
-class Record:
-    """One record of the topic, headers as text."""
-
-    key: UUID
-    value: bytes | None
-    headers: Mapping[str, str]
-    partition: int
-    offset: int
-
-
-def open_consumer(bootstrap: str, topic: str) -> Any:
-    """A consumer of all partitions from their beginning, without a group: joining one takes seconds."""
-    consumer = KafkaConsumer(bootstrap_servers=bootstrap, api_version=API_VERSION, enable_auto_commit=False)
-    partitions = [TopicPartition(topic, number) for number in range(4)]
-    consumer.assign(partitions)
-    consumer.seek_to_beginning(*partitions)
-    return consumer
-
-
-def read_topic(bootstrap: str, topic: str) -> list[Record]:
-    """Everything in the topic now, partition by partition."""
-    consumer = open_consumer(bootstrap, topic)
-    try:
-        ends = consumer.end_offsets(consumer.assignment())
-        records: list[Record] = []
-        while any(consumer.position(partition) < end for partition, end in ends.items()):
-            for polled in consumer.poll(timeout_ms=200).values():
-                records += [_record(raw) for raw in polled]
-        return sorted(records, key=lambda record: (record.partition, record.offset))
-    finally:
-        consumer.close()
-
-
-def _record(raw: Any) -> Record:
-    headers = {name: value.decode() for name, value in raw.headers}
-    return Record(UUID(raw.key.decode()), raw.value, headers, raw.partition, raw.offset)
-
-
-class IndexerThread(threading.Thread):
-    """The demonstration's indexing rule, applied to the topic by a thread of the test."""
-
-    def __init__(self, bootstrap: str, topic: str, index_owner_url: str) -> None:
-        super().__init__(daemon=True)
-        self._consumer = open_consumer(bootstrap, topic)
-        self._index_url = index_owner_url
-        self._done = threading.Event()
-        self.failed: BaseException | None = None
-
-    def run(self) -> None:
-        try:
-            with psycopg.connect(self._index_url, autocommit=True) as index:
-                while not self._done.is_set():
-                    polled = self._consumer.poll(timeout_ms=50)
-                    records = [record for records in polled.values() for record in records]
-                    if records:
-                        apply(index, [read_message(record.key, record.value, record.headers) for record in records])
-        except (psycopg.Error, ValueError) as error:
-            self.failed = error
-
-    def stop(self) -> None:
-        self._done.set()
-        self.join()
-        self._consumer.close()
-
-
 @pytest.fixture
 def indexer(servers: ServerAddresses, company: Company, topic: str) -> Iterator[IndexerThread]:
     """Keeps the company's index up with the topic during the test."""
@@ -306,8 +120,3 @@ def indexer(servers: ServerAddresses, company: Company, topic: str) -> Iterator[
     yield thread
     thread.stop()
     assert thread.failed is None
-
-
-def with_check(settings: estate.Estate, **values: Any) -> estate.Estate:
-    """The estate with other values of `[check]`, beyond what the file allows."""
-    return replace(settings, check=replace(settings.check, **values))
