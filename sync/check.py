@@ -12,22 +12,30 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import TypeAlias
 
 from opsconsole.estate.model import Check as Limits
 from opsconsole.keys import Key, KeyKind, parse_key, restore_key
+from opsconsole.times import Window
 from sync.control import Control
 from sync.engine.compare import Judgement, judge
 from sync.engine.messages import Message, build_message
 from sync.engine.rows import DriftKind, Finding, Side
-from sync.engine.walk import Look, look_at_keys, walk
+from sync.engine.walk import Look, look_at_keys
 from sync.ledger import ChunkResult, Ledger
 from sync.models import EventLevel, Job, JobKind, Mode, Phase
 from sync.publisher import Publisher, Receipt
 from sync.source import Source
 from sync.verification import Verifier
 
+Walk: TypeAlias = Callable[[Key | None], Iterator[Look]]
+"""Gives the looks behind a key (None: from the start)."""
+
+WalkOf: TypeAlias = Callable[[Key, int], Walk]
+"""Chooses the way to walk an organization with about so many tasks."""
+
 LOOKS_AHEAD = 4
-"""Chunks that may wait to be judged while the walk goes on. Bounds memory: only their suspects' keys are kept."""
+"""Looks that may wait for the settle time while the walk goes on. Bounds memory, with the suspects of one look."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +57,15 @@ class Names:
 
 
 @dataclass(frozen=True, slots=True)
-class PendingLook:
-    look: Look
+class JudgedLook:
+    """A look after the second one. `ageless` are keys that the source does not have at all: when they went is unknown,
+    so they count only when they still differ at `ready_at`, the settle time after the first look."""
+
     checkpoint: str | None
-    judge_at: float
+    scanned: int
+    judgement: Judgement
+    ageless: tuple[Key, ...]
+    ready_at: float
 
 
 class Check:
@@ -67,6 +80,7 @@ class Check:
         *,
         names: Names,
         limits: Limits,
+        walk_of: WalkOf,
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
@@ -76,40 +90,42 @@ class Check:
         self._control = control
         self._names = names
         self._limits = limits
+        self._walk_of = walk_of
         self._clock = clock
         self._now = now
 
     def run(self) -> None:
         """Work until the job's last step. Raises AttemptStopped where it should end early."""
         if self._job.phase == Phase.WALK:
-            self._expect()
-            self._compare()
+            self._compare(self._expected())
             self._ledger.enter_verification()
         if self._job.mode == Mode.SYNC:
             self._verifier().run(deadline=self._clock() + self._limits.verify_timeout)
 
-    def _expect(self) -> None:
-        """Say how many tasks there are to walk, once, so that progress has an end. One count, or none for a list."""
+    def _expected(self) -> int:
+        """How many tasks there are to look at; said once, so that progress has an end. One count at most."""
         if self._job.expected is not None:
-            return
+            return self._job.expected
         if self._job.kind == JobKind.TASKS:
-            self._ledger.expect(len(self._job.task_ids))
+            expected = len(self._job.task_ids)
         else:
             organization = self._organization()
-            self._ledger.expect(self._systems.source.task_counts([organization]).get(organization, 0))
+            window = window_of(self._job)
+            expected = self._systems.source.task_counts([organization], window)[organization]
+        self._ledger.expect(expected)
+        return expected
 
-    def _compare(self) -> None:
-        pending: deque[PendingLook] = deque()
-        for checkpoint, look in self._looks():
-            wait = self._limits.settle_time if look.ageless else 0.0
-            pending.append(PendingLook(look, checkpoint, self._clock() + wait))
-            while pending and (len(pending) > LOOKS_AHEAD or pending[0].judge_at <= self._clock()):
-                self._settle(pending.popleft())
+    def _compare(self, expected: int) -> None:
+        waiting: deque[JudgedLook] = deque()
+        for checkpoint, look in self._looks(expected):
+            waiting.append(self._judge(look, checkpoint))
+            while waiting and (len(waiting) > LOOKS_AHEAD or waiting[0].ready_at <= self._clock()):
+                self._settle(waiting.popleft())
             self._control.check()
-        while pending:
-            self._settle(pending.popleft())
+        while waiting:
+            self._settle(waiting.popleft())
 
-    def _looks(self) -> Iterator[tuple[str | None, Look]]:
+    def _looks(self, expected: int) -> Iterator[tuple[str | None, Look]]:
         """The first looks still to be taken, each with the checkpoint that stands for its end."""
         checkpoint, limit = self._job.checkpoint, self._limits.chunk_rows
         if self._job.kind == JobKind.TASKS:
@@ -118,32 +134,37 @@ class Check:
                 yield str(done), look
             return
         after = None if checkpoint is None else restore_key(self._names.task_key, checkpoint)
-        sides = self._systems.source, self._systems.index
-        for look in walk(*sides, self._organization(), after=after, limit=limit):
+        walk = self._walk_of(self._organization(), expected)
+        for look in walk(after):
             yield (None if look.upto is None else str(look.upto)), look
 
     def _organization(self) -> Key:
         return restore_key(self._names.organization_key, self._job.organization_id)
 
-    def _settle(self, pending: PendingLook) -> None:
-        """Judge one chunk, publish its drift, and only then commit it."""
-        judgement = Judgement((), 0)
-        if pending.look.suspects:
-            self._control.wait_until(pending.judge_at)
-            judgement = self._second_look(pending.look.suspects)
-        receipts = self._publish(judgement.findings) if self._job.mode == Mode.SYNC else {}
-        state = self._ledger.commit_chunk(
-            ChunkResult(
-                upto=pending.checkpoint,
-                scanned=pending.look.scanned,
-                unsettled=judgement.unsettled,
-                findings=judgement.findings,
-                receipts=receipts,
-            )
-        )
+    def _judge(self, look: Look, checkpoint: str | None) -> JudgedLook:
+        looked_at = self._clock()
+        judgement = self._second_look(look.suspects)
+        ageless = tuple(finding.key for finding in judgement.findings if finding.source is None)
+        if not ageless:
+            return JudgedLook(checkpoint, look.scanned, judgement, (), looked_at)
+        known = tuple(finding for finding in judgement.findings if finding.source is not None)
+        ready_at = looked_at + self._limits.settle_time
+        return JudgedLook(checkpoint, look.scanned, Judgement(known, judgement.unsettled), ageless, ready_at)
+
+    def _settle(self, judged: JudgedLook) -> None:
+        """Publish a look's drift, and only then commit it."""
+        findings, unsettled = judged.judgement.findings, judged.judgement.unsettled
+        if judged.ageless:
+            self._control.wait_until(judged.ready_at)
+            again = self._second_look(judged.ageless)
+            findings, unsettled = findings + again.findings, unsettled + again.unsettled
+        receipts = self._publish(findings) if self._job.mode == Mode.SYNC else {}
+        state = self._ledger.commit_chunk(ChunkResult(judged.checkpoint, judged.scanned, unsettled, findings, receipts))
         self._control.obey(state)
 
     def _second_look(self, suspects: tuple[Key, ...]) -> Judgement:
+        if not suspects:
+            return Judgement((), 0)
         # The index first: what changes between the two reads is then young on the source, and left alone.
         theirs = self._systems.index.by_keys(suspects)
         mine = self._systems.source.by_keys(suspects)
@@ -165,7 +186,7 @@ class Check:
             key=finding.key,
             organization=known.organization,
             fields=self._names.fields,
-            version=known.version,
+            version=known.version if finding.source else _behind(known.version),
             updated_at=(finding.source.updated_at if finding.source else None) or self._now(),
             job_id=str(self._job.pk),
             trace_id=str(self._job.trace_id),
@@ -175,6 +196,16 @@ class Check:
         return Verifier(
             self._ledger, self._systems.source, self._systems.index, self._control, self._names.task_key, self._clock
         )
+
+
+def window_of(job: Job) -> Window | None:
+    """The window that a job of kind `window` looks at; None for other kinds."""
+    return Window(job.window_from, job.window_to) if job.window_from and job.window_to else None
+
+
+def _behind(version: int | None) -> int | None:
+    """The version of a tombstone for a task that is gone: above what the index has, so that no copy revives it."""
+    return None if version is None else version + 1
 
 
 def describe_result(job: Job) -> tuple[str, EventLevel]:

@@ -17,6 +17,7 @@ from sync.models import Attempt, AttemptOutcome, Job
 from sync.operations.workers import WorkerIdentity, peak_memory, this_process
 from sync.publisher import Publisher
 from sync.source import Source
+from sync.walking import WayToWalk
 
 logger = logging.getLogger(__name__)
 
@@ -56,7 +57,8 @@ def _run(job: Job, attempt: Attempt) -> None:
     control = Control(ledger, memory_limit=settings.check.memory_limit)
     with Heartbeat(job.pk, job.fence), ExitStack() as stack:
         systems = open_systems(settings, stack)
-        Check(job, ledger, systems, control, names=names_of(settings), limits=settings.check).run()
+        walk_of = WayToWalk(job, settings, systems, stack, ledger.note)
+        Check(job, ledger, systems, control, names=names_of(settings), limits=settings.check, walk_of=walk_of).run()
 
 
 def open_systems(settings: Estate, stack: ExitStack) -> Systems:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -15,9 +15,10 @@ from opsconsole import estate
 from opsconsole.errors import OutsideDataError
 from opsconsole.estate import model
 from opsconsole.keys import Key
-from opsconsole.postgres import EARLIEST, Database, as_datetime, identifier, table_identifier, trusted
+from opsconsole.postgres import APPLICATION_NAME, EARLIEST, Database, as_datetime, identifier, table_identifier, trusted
+from opsconsole.times import Window
 from sync.engine.rows import Row
-from sync.taskrows import KeyColumn, TaskRows, TaskShape
+from sync.taskrows import KeyColumn, TaskRows, TaskShape, window_values
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,17 @@ class AffectedOrganization:
     completed: int
     first_update: datetime
     last_update: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class UpdatedTask:
+    """A task updated in a window; `values` are the compared columns in the estate's order, None for NULL."""
+
+    key: Key
+    status: str
+    updated_at: datetime
+    deleted: bool
+    values: tuple[object, ...]
 
 
 def source_shape(source: model.Source) -> TaskShape:
@@ -83,6 +95,10 @@ class Source:
         """At most `limit` tasks of `organization` with key > `after`, in key order. One query."""
         return self.tasks.page(organization, after, limit)
 
+    def window_page(self, organization: Key, window: Window, after: Key | None, limit: int) -> Sequence[Row]:
+        """As `page`, but only tasks updated in `window`."""
+        return self.tasks.page(organization, after, limit, window)
+
     def by_keys(self, keys: Sequence[Key]) -> dict[Key, Row]:
         """The tasks with these keys, whatever their organization. One query for each 5,000."""
         return self.tasks.by_keys(keys)
@@ -128,16 +144,24 @@ class Source:
         rows = self.database.rows(query, ([column.dump(key) for key in keys],))
         return {column.load(key): "" if name is None else str(name) for key, name in rows}
 
-    def task_counts(self, organization_keys: Sequence[Key]) -> dict[Key, int]:
-        """How many rows a walk of each organization reads, those marked deleted included. One query, bounded by the
-        statement timeout; every given key is in the result."""
+    def task_counts(self, organization_keys: Sequence[Key], window: Window | None = None) -> dict[Key, int]:
+        """How many tasks each organization has (where given, updated in `window`), without those marked deleted. One
+        query, bounded by the statement timeout; every given key is in the result."""
         if not organization_keys:
             return {}
         _, owner = self.tasks.keys
-        query = sql.SQL("SELECT {}, count(*) FROM {} WHERE {} = ANY(%s) AND {} GROUP BY 1").format(
-            owner.match, self._task_table, owner.match, self.tasks.condition
+        query = sql.SQL(
+            "SELECT {}, count(*) FROM {} WHERE {} = ANY(%(keys)s) AND {} AND NOT {} AND {} GROUP BY 1"
+        ).format(
+            owner.match,
+            self._task_table,
+            owner.match,
+            self.tasks.condition,
+            self.tasks.deleted,
+            self.tasks.updated_in(window),
         )
-        rows = self.database.rows(query, ([owner.dump(key) for key in organization_keys],))
+        values: dict[str, object] = {"keys": [owner.dump(key) for key in organization_keys]}
+        rows = self.database.rows(query, values | window_values(window))
         return dict.fromkeys(organization_keys, 0) | {owner.load(key): count for key, count in rows}
 
     def affected_organizations(
@@ -146,12 +170,15 @@ class Source:
         window_to: datetime,
         *,
         statuses: Collection[str] = (),
+        minimum: int = 1,
         exclude: Collection[Key] = frozenset(),
+        opened: Callable[[int], None] | None = None,
     ) -> Iterator[AffectedOrganization]:
         """Organizations with tasks updated in [window_from, window_to), ordered by key, streamed from the server.
 
-        `statuses` keeps only tasks with one of them now; `exclude` leaves organizations out. Deleted tasks count: their
-        deletion is an update too. Runs on a connection of its own.
+        `statuses` keeps only tasks with one of them now; `minimum` is how many of those it takes; `exclude` leaves
+        organizations out. Deleted tasks count: their deletion is an update too. Runs on a connection of its own;
+        `opened` is told its server process before the statement starts.
         """
         if window_from.tzinfo is None or window_to.tzinfo is None:
             raise ValueError("window bounds need a time zone")
@@ -160,10 +187,11 @@ class Source:
             "to": window_to,
             "completed": list(self._settings.tasks.completed),
             "statuses": list(statuses),
+            "minimum": minimum,
             "excluded": [self.tasks.keys[1].dump(key) for key in exclude],
         }
         query = self._affected_query(by_status=bool(statuses), excluding=bool(exclude))
-        for key, name, updated, completed, first, last in self.database.stream(query, values):
+        for key, name, updated, completed, first, last in self.database.stream(query, values, opened=opened):
             yield AffectedOrganization(
                 key=self._organization_key.load(key),
                 name="" if name is None else str(name),
@@ -196,7 +224,7 @@ class Source:
             "SELECT {owner} AS key, count(*) AS updated,"
             " count(*) FILTER (WHERE {status}::text = ANY(%(completed)s)) AS completed,"
             " min({moment}) AS first, max({moment}) AS last"
-            " FROM {tasks} WHERE {conditions} GROUP BY 1) t"
+            " FROM {tasks} WHERE {conditions} GROUP BY 1 HAVING count(*) >= %(minimum)s) t"
             " JOIN (SELECT {id} AS key, {name} AS name FROM {organizations} WHERE {organization_condition}) o"
             " ON o.key = t.key ORDER BY {order}"
         ).format(
@@ -211,6 +239,55 @@ class Source:
             organization_condition=self._organization_condition,
             order=sql.SQL('o.key COLLATE "C"') if organization.as_text else sql.SQL("o.key"),
         )
+
+    def updated_tasks(
+        self,
+        organization: Key,
+        window_from: datetime,
+        window_to: datetime,
+        *,
+        statuses: Collection[str] = (),
+        limit: int = 50,
+    ) -> list[UpdatedTask]:
+        """The first tasks of `organization` updated in [window_from, window_to), oldest update first. One query."""
+        task, owner = self.tasks.keys
+        tasks = self._settings.tasks
+        moment, status = identifier(tasks.updated_at), sql.SQL("{}::text").format(identifier(tasks.status))
+        query = sql.SQL(
+            "SELECT {columns} FROM {tasks} WHERE {owner} = %(organization)s AND {condition}"
+            " AND {moment} >= %(from)s AND {moment} < %(to)s AND (%(all)s OR {status} = ANY(%(statuses)s))"
+            " ORDER BY {moment}, {order} LIMIT %(limit)s"
+        ).format(
+            columns=sql.SQL(", ").join(
+                (task.match, status, moment, self.tasks.deleted, *(identifier(name) for name in tasks.compare))
+            ),
+            tasks=self._task_table,
+            owner=owner.match,
+            condition=self.tasks.condition,
+            moment=moment,
+            status=status,
+            order=task.order,
+        )
+        values: dict[str, object] = {
+            "organization": owner.dump(organization),
+            "from": window_from,
+            "to": window_to,
+            "all": not statuses,
+            "statuses": list(statuses),
+            "limit": limit,
+        }
+        return [
+            UpdatedTask(task.load(key), str(state), as_datetime(at) or EARLIEST, deleted, tuple(compared))
+            for key, state, at, deleted, *compared in self.database.rows(query, values)
+        ]
+
+    def cancel_statement(self, backend_pid: int) -> bool:
+        """End the statement that another connection of this role has under way. False where there is none any more."""
+        query = sql.SQL(
+            "SELECT pg_cancel_backend(pid) FROM pg_stat_activity"
+            " WHERE pid = %s AND usename = current_user AND application_name = %s"
+        )
+        return any(done for (done,) in self.database.rows(query, (backend_pid, APPLICATION_NAME)))
 
 
 def open_source(settings: model.Source | None = None) -> Source:

@@ -15,6 +15,7 @@ from opsconsole.errors import OutsideDataError
 from opsconsole.estate.model import TableName
 from opsconsole.keys import Key, KeyKind
 from opsconsole.postgres import Database, as_datetime, identifier, table_identifier, trusted
+from opsconsole.times import Window
 from sync.engine.rows import Row
 
 TEXT_OIDS = frozenset({25, 1043})  # text, varchar: comparable without a cast
@@ -90,22 +91,27 @@ class TaskShape:
     version_from_updated_at: bool = False
 
 
+def window_values(window: Window | None) -> dict[str, object]:
+    """The parameters that `TaskRows.updated_in` names."""
+    return {} if window is None else {"start": window.start, "end": window.end}
+
+
 class TaskRows:
     """Reads tasks of one table through `database`. The types of its key columns are asked once, with the first read."""
 
     def __init__(self, database: Database, shape: TaskShape) -> None:
-        self._database = database
-        self._shape = shape
+        self.database = database
+        self.shape = shape
         self._table = table_identifier(shape.table)
 
     @cached_property
     def keys(self) -> tuple[KeyColumn, KeyColumn]:
         """The columns of the task's and of the organization's key."""
-        shape = self._shape
+        shape = self.shape
         query = sql.SQL("SELECT {}, {} FROM {} LIMIT 0").format(
             identifier(shape.id), identifier(shape.organization), self._table
         )
-        task, organization = self._database.columns(query)
+        task, organization = self.database.columns(query)
         return (
             KeyColumn.of(shape.id, shape.id_kind, task.type_code),
             KeyColumn.of(shape.organization, shape.organization_kind, organization.type_code),
@@ -114,36 +120,50 @@ class TaskRows:
     @cached_property
     def condition(self) -> sql.Composable:
         """The estate's `where`, always something that AND can follow."""
-        return sql.SQL("({})").format(trusted(self._shape.where)) if self._shape.where else sql.SQL("true")
+        return sql.SQL("({})").format(trusted(self.shape.where)) if self.shape.where else sql.SQL("true")
+
+    @cached_property
+    def deleted(self) -> sql.Composable:
+        """Whether a row is no task any more, never NULL."""
+        condition = self.shape.deleted
+        return sql.SQL("COALESCE(({}), false)").format(trusted(condition)) if condition else sql.SQL("false")
+
+    def updated_in(self, window: Window | None) -> sql.Composable:
+        """The condition that a row was updated in `window`; its values are `window_values`."""
+        if window is None:
+            return sql.SQL("true")
+        return sql.SQL("{0} >= %(start)s AND {0} < %(end)s").format(identifier(self.shape.updated_at))
 
     @cached_property
     def _select(self) -> sql.Composed:
-        shape, (task, organization) = self._shape, self.keys
+        shape, (task, organization) = self.shape, self.keys
         nothing = sql.SQL("NULL")
         expressions = [
             task.match,
             organization.match,
             identifier(shape.version) if shape.version else nothing,
             identifier(shape.updated_at) if shape.updated_at else nothing,
-            sql.SQL("COALESCE(({}), false)").format(trusted(shape.deleted)) if shape.deleted else sql.SQL("false"),
+            self.deleted,
             *(identifier(name) for name in shape.values),
         ]
         return sql.SQL("SELECT {} FROM {}").format(sql.SQL(", ").join(expressions), self._table)
 
-    def page(self, organization: Key, after: Key | None, limit: int) -> list[Row]:
-        """As `sync.engine.rows.Side.page`; one query."""
+    def page(self, organization: Key, after: Key | None, limit: int, window: Window | None = None) -> list[Row]:
+        """As `sync.engine.rows.Side.page`, where given only rows updated in `window`; one query."""
         task, owner = self.keys
-        query = sql.SQL("{} WHERE {} = %(organization)s AND {} AND {} ORDER BY {} LIMIT %(limit)s").format(
+        query = sql.SQL("{} WHERE {} = %(organization)s AND {} AND {} AND {} ORDER BY {} LIMIT %(limit)s").format(
             self._select,
             owner.match,
             self.condition,
+            self.updated_in(window),
             sql.SQL("true") if after is None else sql.SQL("{} > %(after)s").format(task.order),
             task.order,
         )
         values: dict[str, object] = {"organization": owner.dump(organization), "limit": limit}
+        values |= window_values(window)
         if after is not None:
             values["after"] = task.dump(after)
-        return [self._row(values) for values in self._database.rows(query, values)]
+        return [self._row(values) for values in self.database.rows(query, values)]
 
     def by_keys(self, keys: Sequence[Key]) -> dict[Key, Row]:
         """As `sync.engine.rows.Side.by_keys`; one query for each 5,000 keys."""
@@ -152,7 +172,7 @@ class TaskRows:
         found: dict[Key, Row] = {}
         for start in range(0, len(keys), BATCH_KEYS):
             batch = [task.dump(key) for key in keys[start : start + BATCH_KEYS]]
-            rows = (self._row(values) for values in self._database.rows(query, (batch,)))
+            rows = (self._row(values) for values in self.database.rows(query, (batch,)))
             found |= {row.key: row for row in rows}
         return found
 
@@ -160,7 +180,7 @@ class TaskRows:
         task, owner = self.keys
         key, organization, version, moment, deleted, *compared = values
         updated_at = as_datetime(moment)
-        if version is None and updated_at is not None and self._shape.version_from_updated_at:
+        if version is None and updated_at is not None and self.shape.version_from_updated_at:
             version = microseconds(updated_at)
         return Row(
             key=task.load(key),

@@ -6,12 +6,15 @@ read again with the next chunk, so memory is two pages whatever the organization
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
 from sync.engine.compare import drift_kind
 from sync.engine.rows import Key, Row, Side
+
+MOST_SUSPECTS = 2_000
+"""Suspects of one look. They are read again by value as a whole, so this bounds memory where everything differs."""
 
 
 class OutOfOrderError(ValueError):
@@ -22,48 +25,91 @@ class OutOfOrderError(ValueError):
 class Look:
     """One chunk, looked at once.
 
-    `upto` is the last key it covers (None: the end of the organization), `scanned` the source rows in it, `suspects`
-    the keys that differ at first sight. `ageless` says that some suspect is not in the source at all: when it went is
-    unknown, so judging must wait out the settle time from now.
+    `upto` is the last key it covers (None: the end of the organization), `scanned` the tasks of the source in it,
+    `suspects` the keys that differ at first sight, in key order.
     """
 
     upto: Key | None
     scanned: int
     suspects: tuple[Key, ...]
-    ageless: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Suspect:
+    """A key that differs, and how many of the chunk's source tasks lie before it or are it."""
+
+    key: Key
+    scanned: int
+
+
+def looks_of(suspects: Sequence[Suspect], scanned: int, upto: Key | None) -> Iterator[Look]:
+    """A chunk as one look, or as several where it has many suspects, each ending at its last suspect."""
+    begin, before = 0, 0
+    while len(suspects) - begin > MOST_SUSPECTS:
+        part = suspects[begin : begin + MOST_SUSPECTS]
+        yield Look(part[-1].key, part[-1].scanned - before, tuple(suspect.key for suspect in part))
+        begin, before = begin + MOST_SUSPECTS, part[-1].scanned
+    yield Look(upto, scanned - before, tuple(suspect.key for suspect in suspects[begin:]))
 
 
 def walk(source: Side, index: Side, organization: Key, *, after: Key | None, limit: int) -> Iterator[Look]:
     """Look at every chunk of `organization` behind the key `after` (None: from the start)."""
     while True:
-        look = look_at_chunk(source, index, organization, after=after, limit=limit)
-        yield look
-        if look.upto is None:
+        mine = _in_order(source.page(organization, after, limit), after, "source")
+        theirs = _in_order(index.page(organization, after, limit), after, "index")
+        upto = _common_end(mine, theirs, limit)
+        mine, theirs = _within(mine, upto), _within(theirs, upto)
+        yield from looks_of(_suspects(mine, theirs), _tasks(mine), upto)
+        if upto is None:
             return
-        after = look.upto
+        after = upto
 
 
-def look_at_chunk(source: Side, index: Side, organization: Key, *, after: Key | None, limit: int) -> Look:
-    mine = _in_order(source.page(organization, after, limit), after, "source")
-    theirs = _in_order(index.page(organization, after, limit), after, "index")
-    upto = _common_end(mine, theirs, limit)
-    indexed = {row.key: row for row in theirs if _within(row, upto)}
-    suspects: list[Key] = []
-    scanned = 0
-    for row in mine:
-        if not _within(row, upto):
-            break
-        scanned += 1
-        if drift_kind(row, indexed.pop(row.key, None)) is not None:
-            suspects.append(row.key)
-    return Look(upto, scanned, (*suspects, *indexed), ageless=bool(indexed))
+def walk_pages(
+    read: Callable[[Key | None], Sequence[Row]], index: Side, *, after: Key | None, limit: int
+) -> Iterator[Look]:
+    """Look at those tasks that `read` gives, page by page of at most `limit` behind a key, and at no others.
+
+    The index is asked for just these keys, so a task that is gone from the source altogether is not noticed.
+    """
+    while True:
+        mine = _in_order(read(after), after, "source")
+        theirs = index.by_keys([row.key for row in mine])
+        upto = mine[-1].key if len(mine) >= limit else None
+        yield from looks_of(_suspects(mine, [theirs[row.key] for row in mine if row.key in theirs]), _tasks(mine), upto)
+        if upto is None:
+            return
+        after = upto
 
 
 def look_at_keys(keys: Sequence[Key], *, start: int, limit: int) -> Iterator[tuple[int, Look]]:
     """The first look at a list of tasks named by hand: all are suspects. Gives the position behind each chunk, too."""
+    limit = min(limit, MOST_SUSPECTS)
     for begin in range(start, len(keys), limit):
         chunk = tuple(keys[begin : begin + limit])
-        yield begin + len(chunk), Look(None, len(chunk), chunk, ageless=False)
+        yield begin + len(chunk), Look(None, len(chunk), chunk)
+
+
+def _suspects(mine: Sequence[Row], theirs: Sequence[Row]) -> list[Suspect]:
+    """Where two pages of the same range differ. Both are in key order, and so is the result."""
+    found: list[Suspect] = []
+    position = scanned = 0
+    for row in mine:
+        while position < len(theirs) and theirs[position].key < row.key:  # type: ignore[operator]  # one kind of key
+            found.append(Suspect(theirs[position].key, scanned))
+            position += 1
+        other = None
+        if position < len(theirs) and theirs[position].key == row.key:
+            other = theirs[position]
+            position += 1
+        scanned += not row.deleted
+        if drift_kind(row, other) is not None:
+            found.append(Suspect(row.key, scanned))
+    return found + [Suspect(row.key, scanned) for row in theirs[position:]]
+
+
+def _tasks(rows: Sequence[Row]) -> int:
+    return sum(not row.deleted for row in rows)
 
 
 def _in_order(rows: Sequence[Row], after: Key | None, side: str) -> Sequence[Row]:
@@ -71,7 +117,7 @@ def _in_order(rows: Sequence[Row], after: Key | None, side: str) -> Sequence[Row
     if after is not None:
         keys.insert(0, after)
     for lower, higher in pairwise(keys):
-        if not lower < higher:  # type: ignore[operator]  # both are of the estate's one key type
+        if not lower < higher:  # type: ignore[operator]  # one kind of key
             raise OutOfOrderError(f"the {side} gave key {higher} after {lower}; keys must rise strictly")
     return rows
 
@@ -81,5 +127,7 @@ def _common_end(mine: Sequence[Row], theirs: Sequence[Row], limit: int) -> Key |
     return min(full_pages, default=None)
 
 
-def _within(row: Row, upto: Key | None) -> bool:
-    return upto is None or row.key <= upto  # type: ignore[operator]
+def _within(rows: Sequence[Row], upto: Key | None) -> Sequence[Row]:
+    if upto is None or not rows or rows[-1].key <= upto:  # type: ignore[operator]  # one kind of key
+        return rows
+    return [row for row in rows if row.key <= upto]  # type: ignore[operator]

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import bisect
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from hashlib import blake2b
+from itertools import accumulate
 from uuid import UUID
 
 import pytest
@@ -13,9 +16,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from opsconsole.keys import KeyKind, restore_key
+from sync.engine import packed_walk
 from sync.engine.compare import judge
+from sync.engine.packed import KeyCodec
+from sync.engine.packed_walk import Digest, Pace, PackedWalk
 from sync.engine.rows import DriftKind, Finding, Key, Row
-from sync.engine.walk import Look, OutOfOrderError, look_at_chunk, look_at_keys, walk
+from sync.engine.values import to_json
+from sync.engine.walk import MOST_SUSPECTS, Look, OutOfOrderError, Suspect, look_at_keys, looks_of, walk
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 SETTLE = timedelta(seconds=10)
@@ -38,6 +45,7 @@ class Sides:
     kind: KeyKind
     source: dict[Key, Row]
     index: dict[Key, Row]
+    way: str = "merged"
 
 
 @st.composite
@@ -60,7 +68,8 @@ def sides(draw: st.DrawFn) -> Sides:
             source[key] = row
         if fate != "missing":
             index[key] = indexed(row, fate)
-    return Sides(kind, source, index)
+    ways = ("merged",) if kind is KeyKind.TEXT else ("merged", "packed")
+    return Sides(kind, source, index, draw(st.sampled_from(ways)))
 
 
 def indexed(row: Row, fate: str) -> Row:
@@ -90,6 +99,48 @@ class FakeSide:
 
     def by_keys(self, keys: Sequence[Key]) -> dict[Key, Row]:
         return {key: self.rows[key] for key in keys if key in self.rows}
+
+    def _alive(self, organization: Key, after: Key | None, upto: Key | None, limit: int | None) -> list[Row]:
+        page = self.page(organization, after, len(self.rows))
+        alive = [row for row in page if not row.deleted and (upto is None or row.key <= upto)]  # type: ignore[operator]
+        return alive[:limit]
+
+    def pack(self, organization: Key, after: Key | None, upto: Key | None, limit: int) -> bytes:
+        return b"".join(cell(row) for row in self._alive(organization, after, upto, limit))
+
+    def digest(self, organization: Key, after: Key | None, upto: Key | None, limit: int | None) -> Digest:
+        rows = self._alive(organization, after, upto, limit)
+        total = sum(int.from_bytes(blake2b(cell(row), digest_size=8).digest(), "big") for row in rows)
+        return Digest(len(rows), total, rows[-1].key if rows else None)
+
+
+def cell(row: Row) -> bytes:
+    """A packed cell as a server makes it, with a hash of our own."""
+    key = row.key.bytes if isinstance(row.key, UUID) else int(row.key).to_bytes(8, "big", signed=True)
+    return key + blake2b(repr([to_json(value) for value in row.values]).encode(), digest_size=8).digest()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def small_pieces() -> Iterator[None]:
+    """With a dozen rows the packed walk would never need a second piece or a second mode."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(packed_walk, "FEWEST_ROWS", 1)
+        patch.setattr(packed_walk, "CALM_CHUNKS", 1)
+        yield
+
+
+def looks_by(
+    way: str, source: FakeSide, index: FakeSide, organization: int, after: Key | None, limit: int
+) -> Iterator[Look]:
+    if way == "merged":
+        yield from walk(source, index, organization, after=after, limit=limit)
+        return
+    anything: Key = next(iter([*source.rows, *index.rows]), 0)
+    codec = KeyCodec.UUID if isinstance(anything, UUID) else KeyCodec.INTEGER
+    pace = Pace(limit, clock=lambda: 0.0)
+    with ThreadPoolExecutor(1) as ahead:
+        packed = PackedWalk(source, index, organization, codec, pace=pace, ahead=ahead)
+        yield from packed.looks(after)
 
 
 def storage_order(key: Key) -> bytes | int:
@@ -129,10 +180,11 @@ def check(
     organization: int = HERE,
     after: Key | None = None,
     looks: int = -1,
+    way: str = "merged",
 ) -> Result:
     """Look, look again, judge: as `sync.check` does, without its surroundings. Ends after `looks` chunks."""
     result = Result()
-    for look in walk(source, index, organization, after=after, limit=limit):
+    for look in looks_by(way, source, index, organization, after, limit):
         again = judge(
             look.suspects,
             source.by_keys(look.suspects),
@@ -184,7 +236,7 @@ limits = st.integers(1, 16)
 
 @given(both=sides(), limit=limits)
 def test_drift_found_is_drift_there(both: Sides, limit: int) -> None:
-    result = check(FakeSide(both.source), FakeSide(both.index), limit)
+    result = check(FakeSide(both.source), FakeSide(both.index), limit, way=both.way)
     assert (kinds(result), result.unsettled) == drift_there(both, HERE)
 
 
@@ -193,15 +245,16 @@ def test_checks_of_all_organizations_find_all_drift(both: Sides, limit: int) -> 
     """A task that moved is found from either organization; nothing falls between them."""
     found: dict[Key, DriftKind] = {}
     for organization in (HERE, THERE):
-        found |= kinds(check(FakeSide(both.source), FakeSide(both.index), limit, organization=organization))
+        sides_now = FakeSide(both.source), FakeSide(both.index)
+        found |= kinds(check(*sides_now, limit, organization=organization, way=both.way))
     there = drift_there(both, HERE)[0] | drift_there(both, THERE)[0]
     assert found == there
 
 
 @given(both=sides(), limit=limits)
-def test_every_row_of_the_source_is_scanned_once(both: Sides, limit: int) -> None:
-    result = check(FakeSide(both.source), FakeSide(both.index), limit)
-    assert result.scanned == sum(row.organization == HERE for row in both.source.values())
+def test_every_task_of_the_source_is_scanned_once(both: Sides, limit: int) -> None:
+    result = check(FakeSide(both.source), FakeSide(both.index), limit, way=both.way)
+    assert result.scanned == sum(row.organization == HERE and not row.deleted for row in both.source.values())
     suspects = [key for look in result.looks for key in look.suspects]
     assert len(suspects) == len(set(suspects))
 
@@ -209,15 +262,15 @@ def test_every_row_of_the_source_is_scanned_once(both: Sides, limit: int) -> Non
 @given(both=sides(), limit=limits, data=st.data())
 def test_resumed_at_any_chunk_gives_the_same_result(both: Sides, limit: int, data: st.DataObject) -> None:
     source, index = FakeSide(both.source), FakeSide(both.index)
-    whole = check(source, index, limit)
+    whole = check(source, index, limit, way=both.way)
     cut = data.draw(st.integers(1, len(whole.looks)), "chunks before the crash")
-    first = check(source, index, limit, looks=cut)
+    first = check(source, index, limit, looks=cut, way=both.way)
     upto = first.looks[-1].upto
     if upto is None:  # the last chunk was done: nothing is left to resume
         assert first == whole
         return
     checkpoint = restore_key(both.kind, str(upto))  # as the checkpoint is kept
-    rest = check(source, index, data.draw(limits, "chunk size after it"), after=checkpoint)
+    rest = check(source, index, data.draw(limits, "chunk size after it"), after=checkpoint, way=both.way)
     assert first.drift | rest.drift == whole.drift
     assert not first.drift.keys() & rest.drift.keys()
     assert first.scanned + rest.scanned == whole.scanned
@@ -291,13 +344,13 @@ def test_a_page_out_of_order_is_refused_and_names_its_side(order: list[int], lim
     good, bad = FakeSide(rows_of(*range(6))), BrokenSide(rows_of(*range(6)), order)
     source, index = (bad, good) if broken == "source" else (good, bad)
     with pytest.raises(OutOfOrderError, match=broken):
-        look_at_chunk(source, index, HERE, after=None, limit=limit)
+        next(walk(source, index, HERE, after=None, limit=limit))
 
 
 def test_a_key_twice_is_refused() -> None:
     twice = BrokenSide(rows_of("a", "b"), (0, 1, 1))
     with pytest.raises(OutOfOrderError, match="b after b"):
-        look_at_chunk(FakeSide({}), twice, HERE, after=None, limit=5)
+        next(walk(FakeSide({}), twice, HERE, after=None, limit=5))
 
 
 def test_a_page_that_begins_before_the_checkpoint_is_refused() -> None:
@@ -306,7 +359,7 @@ def test_a_page_that_begins_before_the_checkpoint_is_refused() -> None:
             return super().page(organization, None, limit)
 
     with pytest.raises(OutOfOrderError, match="source gave key 1 after 3"):
-        look_at_chunk(Deaf(rows_of(1, 2, 3, 4)), FakeSide({}), HERE, after=3, limit=10)
+        next(walk(Deaf(rows_of(1, 2, 3, 4)), FakeSide({}), HERE, after=3, limit=10))
 
 
 def test_the_second_look_decides() -> None:
@@ -333,6 +386,22 @@ def test_a_list_of_tasks_is_looked_at_in_chunks_from_any_position(count: int, li
     assert [key for _, look in looks for key in look.suspects] == keys[start:]
     assert [behind for behind, _ in looks] == [min(start + limit * n, count) for n in range(1, len(looks) + 1)]
     assert all(look.scanned == len(look.suspects) <= limit for _, look in looks)
+
+
+@given(gaps=st.lists(st.integers(0, 3), max_size=3 * MOST_SUSPECTS), after_last=st.integers(0, 5))
+@settings(
+    max_examples=15,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example],
+)
+def test_a_chunk_with_many_suspects_becomes_several_looks_that_add_up(gaps: list[int], after_last: int) -> None:
+    scanned = list(accumulate(gaps))
+    suspects = [Suspect(number, before) for number, before in enumerate(scanned)]
+    total = (scanned or [0])[-1] + after_last
+    looks = list(looks_of(suspects, total, upto=None))
+    assert [key for look in looks for key in look.suspects] == list(range(len(gaps)))
+    assert sum(look.scanned for look in looks) == total
+    assert all(len(look.suspects) <= MOST_SUSPECTS for look in looks)
+    assert [look.upto for look in looks] == [look.suspects[-1] for look in looks[:-1]] + [None]
 
 
 @settings(max_examples=20, suppress_health_check=[HealthCheck.too_slow])
