@@ -52,22 +52,25 @@ class ListTable(ConsoleTable):
         super().__init__(*args, **{"attrs": CARDS, "empty_text": self.empty} | kwargs)
 
 
+class ModeColumn(ConsoleColumn):
+    """A mode as one word: the first of its label."""
+
+    def render(self, value: str) -> str:
+        return value.partition(":")[0].capitalize()
+
+
 class JobTable(ListTable):
     empty = "No job matches."
 
     pk = LinkColumn(verbose_name="Job", address=job_address)
-    organization = cell("organization", accessor="pk", verbose_name="Organization", attrs={"td": {"class": "clip"}})
-    mode = ConsoleColumn()
+    organization = cell("organization", accessor="pk", verbose_name="Organization")
+    mode = ModeColumn()
     state = cell("job_state", accessor="status", attrs={"td": {"class": "status"}})
-    progress = cell("job_progress", accessor="scanned")
+    progress = cell("job_progress", accessor="scanned", verbose_name="Tasks scanned")
     drift_found = NumberColumn(verbose_name="Drift")
-    published = NumberColumn()
-    verified = NumberColumn()
-    unresolved = cell("unresolved", attrs=NUMBERS)
-    fence = NumberColumn(verbose_name="Attempts")
-    worker = ConsoleColumn(attrs={"td": {"class": "clip"}})
-    created_at = WhenColumn(verbose_name="Created")
-    took = TookColumn()
+    repair = cell("repair", accessor="pk", verbose_name="Published / verified", attrs=NUMBERS)
+    worker = cell("job_worker", accessor="fence", verbose_name="Worker")
+    created_at = cell("job_times", verbose_name="Created (UTC) and took", attrs={"td": {"class": "when"}})
 
 
 class BatchTable(ListTable):
@@ -76,19 +79,19 @@ class BatchTable(ListTable):
     empty = "No batch matches."
 
     number = LinkColumn(
-        accessor="batch.pk", verbose_name="Batch", address=lambda row: reverse("sync:batch", args=[row.batch.pk])
+        accessor="batch__pk", verbose_name="Batch", address=lambda row: reverse("sync:batch", args=[row.batch.pk])
     )
-    mode = ConsoleColumn(accessor="batch.mode")
-    status = BadgeColumn(accessor="batch.status", verbose_name="State")
+    mode = ModeColumn(accessor="batch__mode")
+    status = BadgeColumn(accessor="batch__status", verbose_name="State")
     progress = cell("batch_progress", accessor="summary", verbose_name="Jobs ended")
-    problems = NumberColumn(accessor="summary.problems", verbose_name="Failed")
-    drift = NumberColumn(accessor="summary.drift")
-    published = NumberColumn(accessor="summary.published")
-    verified = NumberColumn(accessor="summary.verified")
-    unresolved = cell("batch_unresolved", accessor="summary.unresolved", attrs=NUMBERS)
-    created_by = ConsoleColumn(accessor="batch.created_by", verbose_name="Started by")
-    created_at = WhenColumn(accessor="batch.created_at", verbose_name="Started")
-    ended_at = WhenColumn(accessor="batch.ended_at", verbose_name="Ended")
+    problems = cell("count_of_problems", accessor="summary__problems", verbose_name="Failed", attrs=NUMBERS)
+    drift = NumberColumn(accessor="summary__drift")
+    published = NumberColumn(accessor="summary__published")
+    verified = NumberColumn(accessor="summary__verified")
+    unresolved = cell("count_of_problems", accessor="summary__unresolved", attrs=NUMBERS)
+    created_by = ConsoleColumn(accessor="batch__created_by", verbose_name="Started by")
+    created_at = WhenColumn(accessor="batch__created_at", verbose_name="Started")
+    ended_at = WhenColumn(accessor="batch__ended_at", verbose_name="Ended")
 
 
 class StagedTable(ListTable):
@@ -101,6 +104,14 @@ class StagedTable(ListTable):
     sorts = {"staged_at": "staged_at"}
     default_sort = "staged_at"
     tiebreak = "organization_id"
+
+
+class PlanTable(StagedTable):
+    """The organizations a batch would take, in its order: nothing to sort, nothing in the way."""
+
+    stands = None
+    sorts = {}
+    default_sort = ""
 
 
 def label_of(row: StagedOrganization) -> str:
@@ -130,7 +141,7 @@ class AttemptTable(ListTable):
 
     number = NumberColumn(verbose_name="Attempt")
     status = BadgeColumn(verbose_name="Outcome")
-    worker = ConsoleColumn(attrs={"td": {"class": "clip"}})
+    worker = cell("worker")
     host = ConsoleColumn()
     pid = NumberColumn(verbose_name="Process")
     started_at = WhenColumn(verbose_name="Started")

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 
 from django import template
 
+from opsconsole import estate
 from sync import customers
-from sync.models import Drift
+from sync.engine.compare import ORGANIZATION_FIELD
+from sync.models import Drift, Job
+
+MADE_UP_NAME = re.compile(r"[0-9a-f]{32}")
 
 register = template.Library()
 register.filter("shown_id", customers.shown_id)
@@ -28,15 +33,31 @@ class FieldSides:
 
 @register.filter
 def differing(drift: Drift) -> list[FieldSides]:
-    """The fields that differ; where one side lacks the task, all fields of the other."""
+    """The fields that differ; where one side lacks the task, what the other one has."""
     index, source = drift.index or {}, drift.source or {}
-    names = drift.fields or [*(source or index)]
-    return [
-        FieldSides(
-            name, _text(index.get(name)), _text(source.get(name)), drift.index is not None, drift.source is not None
-        )
-        for name in names
-    ]
+    names = drift.fields or _telling(source or index)
+    in_index, in_source = drift.index is not None, drift.source is not None
+    return [FieldSides(name, _text(index.get(name)), _text(source.get(name)), in_index, in_source) for name in names]
+
+
+def _telling(values: dict[str, object]) -> list[str]:
+    """Names of the fields that have a value, in the estate's order. The organization is said elsewhere."""
+    compared = estate.current().source.tasks.compare
+    known = [name for name in compared if name in values]
+    others = [name for name in values if name not in compared and name != ORGANIZATION_FIELD]
+    return [name for name in (*known, *others) if values[name] is not None]
+
+
+@register.filter
+def took(job: Job) -> float | None:
+    """Seconds from the first attempt's start to the end; None where there was none or it goes on."""
+    return (job.ended_at - job.started_at).total_seconds() if job.started_at and job.ended_at else None
+
+
+@register.filter
+def short_name(worker: str) -> str:
+    """A worker's name; of those that RQ makes up, 32 hexadecimal digits, the first eight."""
+    return worker[:8] if MADE_UP_NAME.fullmatch(worker) else worker
 
 
 def _text(value: object) -> str:

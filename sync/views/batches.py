@@ -17,7 +17,7 @@ from sync.forms import BatchFilter, BatchForm, ReasonForm, refused_into
 from sync.models import Batch, Mode, StagedOrganization
 from sync.operations import batches as operations
 from sync.reading import batch_rows, jobs_by_state, listed_jobs
-from sync.tables import BatchTable, JobTable, StagedTable
+from sync.tables import BatchTable, JobTable, PlanTable
 
 PREVIEW_ROWS = 50
 
@@ -64,7 +64,7 @@ def _plan(request: HttpRequest, form: BatchForm) -> dict[str, Any]:
         "taken": taken,
         "more": taken - len(preview),
         "staged": capped_count(StagedOrganization.objects.all()),
-        "preview": StagedTable(preview, label="Organizations of the next batch", request=request, exclude=("stands",)),
+        "preview": PlanTable(preview, label="Organizations of the next batch", request=request),
     }
 
 
@@ -88,7 +88,7 @@ def batch_content(request: HttpRequest, number: int) -> dict[str, Any]:
     batch = get_object_or_404(Batch, pk=number)
     states = jobs_by_state(batch)
     rows = listed_jobs().filter(batch=batch)
-    table = JobTable.from_request(request, rows, label=f"Jobs of batch {batch.pk}", exclude=("mode", "created_at"))
+    table = JobTable.from_request(request, rows, label=f"Jobs of batch {batch.pk}", exclude=("mode",))
     return {
         "batch": batch,
         "totals": operations.totals(batch),

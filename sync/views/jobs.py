@@ -78,7 +78,12 @@ def job_content(request: HttpRequest, number: int) -> dict[str, Any]:
     return {
         "job": job,
         "pace": pace_of(job, attempts, timezone.now()),
-        "attempts": AttemptTable(attempts, label="Attempts", request=request),
+        "attempts": AttemptTable(
+            attempts,
+            label="Attempts",
+            request=request,
+            exclude=() if any(attempt.error for attempt in attempts) else ("error",),
+        ),
         "drift": DriftTable(drift, label="Latest drift", request=request) if drift else None,
         "events": latest_events(job),
         "tasks": tasks_of(job),
