@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from django.db import Error as DatabaseError
-from django.db import close_old_connections, connection
+from django.db import InterfaceError, OperationalError, close_old_connections, connection
 
 from opsconsole.clock.duties import Duty
 from opsconsole.clock.lease import LEASE_SECONDS, RENEW_SECONDS, LeaseKeeper
@@ -16,6 +16,9 @@ from opsconsole.clock.lease import LEASE_SECONDS, RENEW_SECONDS, LeaseKeeper
 logger = logging.getLogger(__name__)
 
 LONGEST_WAIT = 1.0
+
+# The console's database is away. From a duty, any other error of it (a constraint, a missing column) is that duty's own.
+AWAY = (OperationalError, InterfaceError)
 
 
 class ClockLoop:
@@ -35,7 +38,7 @@ class ClockLoop:
         self._due = {duty.name: float("-inf") for duty in duties}
         self._renew_at = float("-inf")
         self._held_until = float("-inf")
-        self._leading = False
+        self._leading: bool | None = None  # None: not known yet, or not any more
 
     def run(self) -> None:
         """Go on until `stop` is set; then finish the duty under way and give the lease back."""
@@ -54,7 +57,7 @@ class ClockLoop:
             return sum(self._perform(duty) for duty in due)
         except DatabaseError as error:
             logger.warning("the console's database is away: %s", str(error).strip())
-            self._leading = False
+            self._leading = None
             self._renew_at = float("-inf")
             connection.close()
             return 0
@@ -70,7 +73,7 @@ class ClockLoop:
             self._leading = held
             self._renew_at = asked_at + (RENEW_SECONDS if held else LONGEST_WAIT)
             self._held_until = asked_at + LEASE_SECONDS if held else float("-inf")
-        return self._leading
+        return bool(self._leading)
 
     def _perform(self, duty: Duty) -> bool:
         """Run one duty. Its own failure is logged and does not keep the others from running."""
@@ -79,7 +82,7 @@ class ClockLoop:
         self._due[duty.name] = self._clock() + duty.every
         try:
             duty.act()
-        except DatabaseError:
+        except AWAY:
             raise
         except Exception:  # the outermost loop of this process: one broken duty must not stop the clock
             logger.exception("duty %s failed", duty.name)
