@@ -115,8 +115,8 @@ def test_existing_organizations_are_those_of_the_where_clause(source: Source) ->
     assert source.existing_organizations([]) == {}
 
 
-def test_task_counts_are_what_a_walk_reads(source: Source) -> None:
-    assert source.task_counts([1, 2, 99]) == {1: 3, 2: 1, 99: 0}
+def test_task_counts_leave_out_what_is_marked_deleted(source: Source) -> None:
+    assert source.task_counts([1, 2, 99]) == {1: 2, 2: 1, 99: 0}
     assert source.task_counts([]) == {}
 
 
