@@ -70,7 +70,7 @@ class JobTable(ListTable):
     drift_found = NumberColumn(verbose_name="Drift")
     repair = cell("repair", accessor="pk", verbose_name="Published / verified", attrs=NUMBERS)
     worker = cell("job_worker", accessor="fence", verbose_name="Worker")
-    created_at = cell("job_times", verbose_name="Created (UTC) and took", attrs={"td": {"class": "when"}})
+    created_at = cell("job_times", verbose_name="Created (UTC)", attrs={"td": {"class": "when"}})
 
 
 class BatchTable(ListTable):
@@ -90,8 +90,7 @@ class BatchTable(ListTable):
     verified = NumberColumn(accessor="summary__verified")
     unresolved = cell("count_of_problems", accessor="summary__unresolved", attrs=NUMBERS)
     created_by = ConsoleColumn(accessor="batch__created_by", verbose_name="Started by")
-    created_at = WhenColumn(accessor="batch__created_at", verbose_name="Started")
-    ended_at = WhenColumn(accessor="batch__ended_at", verbose_name="Ended")
+    times = cell("batch_times", accessor="batch__pk", verbose_name="Started (UTC)", attrs={"td": {"class": "when"}})
 
 
 class StagedTable(ListTable):
@@ -149,7 +148,7 @@ class AttemptTable(ListTable):
     took = TookColumn()
     rows = NumberColumn(accessor="scanned_after", verbose_name="Tasks")
     peak_memory = NumberColumn(unit="size")
-    error = ConsoleColumn(attrs={"td": {"class": "wide"}})
+    error = ConsoleColumn()
 
     def render_pid(self, value: int) -> str:
         return str(value)

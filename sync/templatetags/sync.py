@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
+from datetime import datetime
 
 from django import template
 
 from opsconsole import estate
 from sync import customers
 from sync.engine.compare import ORGANIZATION_FIELD
-from sync.models import Drift, Job
+from sync.models import Drift
 
 MADE_UP_NAME = re.compile(r"[0-9a-f]{32}")
 
@@ -49,9 +50,9 @@ def _telling(values: dict[str, object]) -> list[str]:
 
 
 @register.filter
-def took(job: Job) -> float | None:
-    """Seconds from the first attempt's start to the end; None where there was none or it goes on."""
-    return (job.ended_at - job.started_at).total_seconds() if job.started_at and job.ended_at else None
+def seconds_since(end: datetime | None, start: datetime | None) -> float | None:
+    """Seconds from `start` to `end`; None where either has not come yet."""
+    return (end - start).total_seconds() if start and end else None
 
 
 @register.filter
