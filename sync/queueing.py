@@ -21,7 +21,7 @@ RESULT_TTL = 60
 FAILURE_TTL = 86_400
 BATCH_OF_PUSHES = 1_000
 
-QUEUE_OF_KIND = {JobKind.TASKS: "high", JobKind.ORGANIZATION: "default"}
+QUEUE_OF_KIND = {JobKind.TASKS: "high", JobKind.ORGANIZATION: "default", JobKind.WINDOW: "default"}
 
 
 def rq_id(job_id: int) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
+from django.db.models import Q
 from django.db.models.functions import Now
 
 from opsconsole.tones import Tone
@@ -60,8 +61,10 @@ class Batch(models.Model):
     """Its jobs say how it went; `state` and `ended_at` change only through `sync.operations.batches`.
 
     With a window its jobs look only at tasks updated in it. `most_at_once` bounds how many are queued or running
-    (None: no bound); `stop_after_failures` pauses it; `canary` jobs run first and wait for a person's go. `keep_staged`
-    leaves the organizations in the set after a report. `previous` and `relation` say which batch it came from and how.
+    (None: no bound); `stop_after_failures` pauses it, not counting the `failures_accepted` of those who let it go on;
+    `canary` jobs run first and wait for a person's go. `keep_staged` leaves the organizations in the set after a
+    report. `auto_advance` starts the next batch when this one is done, and is taken back where that chain has ended.
+    `previous` and `relation` say which batch it came from and how.
     """
 
     name = models.CharField(max_length=120, blank=True)
@@ -73,6 +76,7 @@ class Batch(models.Model):
     window_to = models.DateTimeField(null=True)
     most_at_once = models.PositiveIntegerField(null=True)
     stop_after_failures = models.PositiveIntegerField(null=True)
+    failures_accepted = models.PositiveIntegerField(default=0)
     canary = models.PositiveIntegerField(default=0)
     canary_passed = models.BooleanField(default=False)
     keep_staged = models.BooleanField(default=True)
@@ -91,6 +95,11 @@ class Batch(models.Model):
     class Meta:
         default_permissions = ("view",)
         indexes = [models.Index(fields=["state"], name="batch_state")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["previous"], condition=Q(relation=BatchRelation.ADVANCED), name="batch_advances_once"
+            )
+        ]
         verbose_name_plural = "batches"
 
     def __str__(self) -> str:

@@ -1,0 +1,209 @@
+"""From a plan to a batch: exactly what the plan lists is queued, in one transaction, once."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from uuid import uuid4
+
+from django.db import IntegrityError, transaction
+
+from opsconsole import audit
+from opsconsole.errors import UsageError
+from sync import queueing
+from sync.models import Batch, BatchPlan, EventLevel, Job, JobEvent, JobKind, JobState, Mode, StagedOrganization
+from sync.operations.batches.options import DEFAULT_SIZE, LARGEST_SIZE, BatchOptions
+from sync.operations.batches.plan import (
+    PlanChangedError,
+    PlanContents,
+    contents_of,
+    count_as_needed,
+    find_plan,
+    make_plan,
+    plan_of,
+)
+from sync.operations.batches.selection import Origin, Selection, choose
+
+
+class _ChangedError(Exception):
+    """Carries what would be taken now out of the transaction that is being rolled back."""
+
+    def __init__(self, now: Collection[str]) -> None:
+        super().__init__("the set changed")
+        self.now = now
+
+
+def start_plan(plan_id: int, plan_hash: str, actor: audit.Actor, confirmation: str = "", reason: str = "") -> Batch:
+    """Queue what the plan lists. A plan that has been started gives its batch again, and starts nothing.
+
+    Raises PlanChangedError (with a new plan) where something else would be taken now, UsageError where the plan is gone
+    or the number of organizations had to be typed and was not, UnavailableError without Redis. A fixed number of
+    statements, whatever the number of organizations.
+    """
+    plan = find_plan(plan_id, plan_hash)
+    if plan.batch is not None:
+        return plan.batch
+    contents = contents_of(plan)
+    contents.require_confirmed(confirmation)
+    queueing.require_reachable()
+    try:
+        with transaction.atomic():
+            return _start_once(plan, contents, actor, reason)
+    except _ChangedError as changed:
+        now = changed.now
+    except IntegrityError as error:
+        if "one_active_job_per_organization" not in str(error):
+            raise
+        now = choose(contents.options, contents.origin).names
+    raise _changed(contents, now, actor)
+
+
+def _start_once(plan: BatchPlan, contents: PlanContents, actor: audit.Actor, reason: str) -> Batch:
+    locked = BatchPlan.objects.select_for_update().get(pk=plan.pk)
+    if locked.batch is not None:
+        return locked.batch
+    selection = choose(contents.options, contents.origin, lock=True)
+    if set(selection.names) != set(contents.organizations):
+        raise _ChangedError(selection.names)
+    return queue_plan(locked, contents, selection, actor, reason)
+
+
+def _changed(contents: PlanContents, now: Collection[str], actor: audit.Actor) -> PlanChangedError:
+    added = tuple(organization for organization in now if organization not in set(contents.organizations))
+    removed = tuple(organization for organization in contents.organizations if organization not in set(now))
+    try:
+        plan = make_plan(contents.options, actor, contents.origin) if now else None
+    except UsageError:
+        plan = None
+    return PlanChangedError(added, removed, plan)
+
+
+def start_batch(size: int = DEFAULT_SIZE, mode: Mode = Mode.REPORT, actor: audit.Actor = audit.CLOCK) -> Batch:
+    """Plan `size` staged organizations in `mode` and start it, in one go: for commands that show no preview.
+
+    Raises UsageError where the size is out of range or nothing is ready, UnavailableError without Redis.
+    """
+    return start_options(BatchOptions(mode=mode, size=size), actor)
+
+
+def start_options(options: BatchOptions, actor: audit.Actor, confirmation: str = "", reason: str = "") -> Batch:
+    """Plan and start in one go, in one transaction: of two at the same time, each takes others.
+
+    Raises what make_plan and start_plan raise, but for PlanChangedError: nobody has seen a plan that could change.
+    """
+    options.require_valid()
+    queueing.require_reachable()
+    count_as_needed(options)
+    try:
+        with transaction.atomic():
+            selection = choose(options, Origin(), lock=True)
+            plan = plan_of(options, Origin(), selection, actor)
+            contents = contents_of(plan)
+            contents.require_confirmed(confirmation)
+            return queue_plan(plan, contents, selection, actor, reason)
+    except IntegrityError as error:
+        if "one_active_job_per_organization" not in str(error):
+            raise
+        raise UsageError("A staged organization was given a job meanwhile; nothing was queued. Try again.") from error
+
+
+def queue_plan(
+    plan: BatchPlan, contents: PlanContents, selection: Selection, actor: audit.Actor, reason: str = ""
+) -> Batch:
+    """The batch and its jobs, in the plan's order. The caller's transaction holds the plan and the staged rows."""
+    batch = _create_batch(plan, contents, actor)
+    jobs = _create_jobs(batch, contents, selection)
+    if contents.origin.names is None:
+        _mark_staged(batch, contents)
+    BatchPlan.objects.filter(pk=plan.pk).update(batch=batch)
+    audit.record(
+        actor,
+        "batch.started",
+        f"batch:{batch.pk}",
+        reason=reason,
+        trace_id=batch.trace_id,
+        mode=batch.mode,
+        organizations=len(jobs),
+        plan=plan.hash,
+        previous=batch.previous_id,
+        relation=batch.relation,
+    )
+    queueing.enqueue_after_commit([job for job in jobs if job.state == JobState.QUEUED])
+    return batch
+
+
+def _create_batch(plan: BatchPlan, contents: PlanContents, actor: audit.Actor) -> Batch:
+    options, window = contents.options, contents.options.window
+    return Batch.objects.create(
+        name=options.name,
+        tags=list(options.tags),
+        mode=options.mode,
+        size=options.size,
+        order=options.order,
+        window_from=window.start if window else None,
+        window_to=window.end if window else None,
+        most_at_once=options.most_at_once,
+        stop_after_failures=options.stop_after_failures,
+        canary=options.canary,
+        keep_staged=options.keep_staged,
+        auto_advance=options.auto_advance,
+        previous_id=contents.origin.previous,
+        relation=contents.origin.relation or "",
+        plan_hash=plan.hash,
+        expected_tasks=plan.expected_tasks,
+        created_by=actor.name,
+        trace_id=uuid4(),
+    )
+
+
+def _create_jobs(batch: Batch, contents: PlanContents, selection: Selection) -> Sequence[Job]:
+    """Two statements. Numbers rise in the order in which the jobs are to run."""
+    kind = JobKind.ORGANIZATION if batch.window_from is None else JobKind.WINDOW
+    at_first = released_at_first(contents.options)
+    jobs = Job.objects.bulk_create(
+        [
+            Job(
+                batch=batch,
+                kind=kind,
+                mode=batch.mode,
+                state=JobState.QUEUED if place < at_first else JobState.PLANNED,
+                organization_id=organization,
+                organization_name=selection.names[organization],
+                window_from=batch.window_from,
+                window_to=batch.window_to,
+                trace_id=batch.trace_id,
+                created_by=batch.created_by,
+            )
+            for place, organization in enumerate(contents.organizations)
+        ],
+        batch_size=LARGEST_SIZE,
+    )
+    note(
+        [job.pk for job in jobs[:at_first]],
+        f"Queued by {batch.created_by} in batch {batch.pk}.",
+    )
+    note(
+        [job.pk for job in jobs[at_first:]],
+        f"Planned by {batch.created_by} in batch {batch.pk}, which holds it back for now.",
+    )
+    return jobs
+
+
+def released_at_first(options: BatchOptions) -> int:
+    """How many jobs go into the queue with the start; the others are released by and by."""
+    return min(options.size, options.most_at_once or options.size, options.canary or options.size)
+
+
+def note(job_ids: Sequence[int], message: str, level: EventLevel = EventLevel.INFO) -> None:
+    """The same line in the log of each of these jobs. One statement."""
+    JobEvent.objects.bulk_create(
+        [JobEvent(job_id=number, level=level, message=message) for number in job_ids], batch_size=LARGEST_SIZE
+    )
+
+
+def _mark_staged(batch: Batch, contents: PlanContents) -> None:
+    """A sync takes its organizations out of the set; a report leaves them, marked, unless told otherwise."""
+    taken = StagedOrganization.objects.filter(pk__in=contents.organizations)
+    if batch.mode == Mode.REPORT and batch.keep_staged:
+        taken.update(reported_in=batch)
+    else:
+        taken.delete()
