@@ -31,24 +31,31 @@ def at_database(url: str, name: str) -> str:
     return f"{url.rpartition('/')[0]}/{name}"
 
 
-@dataclass(frozen=True)
 class Company:
-    """A company's two databases, for the console's reading roles and for their owners."""
+    """A company's two databases, for the console's reading roles and for their owners.
 
-    source_url: str
-    source_owner_url: str
-    index_url: str
-    index_owner_url: str
+    `touched` says whether anybody has asked for an owner's address: until then both are as they were made.
+    """
 
-    @classmethod
-    def named(cls, name: str, servers: ServerAddresses) -> Company:
-        source, index = f"{name}_source", f"{name}_index"
-        return cls(
-            at_database(servers.source_url, source),
-            at_database(servers.source_owner_url, source),
-            at_database(servers.index_url, index),
-            at_database(servers.index_owner_url, index),
+    def __init__(self, name: str, servers: ServerAddresses) -> None:
+        self.name = name
+        self.touched = False
+        self.source_url = at_database(servers.source_url, f"{name}_source")
+        self.index_url = at_database(servers.index_url, f"{name}_index")
+        self._owner_urls = (
+            at_database(servers.source_owner_url, f"{name}_source"),
+            at_database(servers.index_owner_url, f"{name}_index"),
         )
+
+    @property
+    def source_owner_url(self) -> str:
+        self.touched = True
+        return self._owner_urls[0]
+
+    @property
+    def index_owner_url(self) -> str:
+        self.touched = True
+        return self._owner_urls[1]
 
     def drift(self) -> int:
         """Counted by code that shares nothing with the engine."""
@@ -63,16 +70,12 @@ class Company:
     def organizations(self) -> list[UUID]:
         """By size, the largest first."""
         by_size = "SELECT organization_id FROM tasks GROUP BY 1 ORDER BY count(*) DESC, 1"
-        return [row[0] for row in self.in_source(by_size)]
+        return [row[0] for row in run_sql(self.source_url, by_size)]
 
     def tasks(self, organization: UUID, *, deleted: bool = False) -> list[UUID]:
         """Keys of the source's tasks, in order; only living ones, or only those marked deleted."""
-        rows = self.in_source(
-            "SELECT id FROM tasks WHERE organization_id = %s AND (deleted_at IS NOT NULL) = %s ORDER BY id",
-            organization,
-            deleted,
-        )
-        return [row[0] for row in rows]
+        statement = "SELECT id FROM tasks WHERE organization_id = %s AND (deleted_at IS NOT NULL) = %s ORDER BY id"
+        return [row[0] for row in run_sql(self.source_url, statement, organization, deleted)]
 
 
 def run_sql(url: str, statement: str, *values: object) -> list[tuple[Any, ...]]:
@@ -98,7 +101,7 @@ def create_company_databases(servers: ServerAddresses, name: str, template: str 
                             sql.Identifier(owner), sql.Identifier(reader)
                         )
                     )
-    return Company.named(name, servers)
+    return Company(name, servers)
 
 
 def drop_company_databases(servers: ServerAddresses, name: str) -> None:

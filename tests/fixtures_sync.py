@@ -86,12 +86,37 @@ def company_template(servers: ServerAddresses) -> str:
     return name
 
 
+class CompanyKeeper:
+    """Hands a test the company that the one before it left untouched, or a fresh copy."""
+
+    def __init__(self, servers: ServerAddresses, template: str) -> None:
+        self._servers = servers
+        self._template = template
+        self._kept: Company | None = None
+
+    def take(self) -> Company:
+        if self._kept is None or self._kept.touched:
+            self.drop()
+            name = f"company{next(_numbers)}"
+            self._kept = create_company_databases(self._servers, name, self._template)
+        return self._kept
+
+    def drop(self) -> None:
+        if self._kept is not None:
+            drop_company_databases(self._servers, self._kept.name)
+
+
+@pytest.fixture(scope="session")
+def companies(servers: ServerAddresses, company_template: str) -> Iterator[CompanyKeeper]:
+    keeper = CompanyKeeper(servers, company_template)
+    yield keeper
+    keeper.drop()
+
+
 @pytest.fixture
-def company(servers: ServerAddresses, company_template: str) -> Iterator[Company]:
-    """Six organizations, 600 tasks, the index right; a fresh copy for each test."""
-    name = f"company{next(_numbers)}"
-    yield create_company_databases(servers, name, company_template)
-    drop_company_databases(servers, name)
+def company(companies: CompanyKeeper) -> Company:
+    """Six organizations, 600 tasks, the index right, as nobody has changed it yet."""
+    return companies.take()
 
 
 @pytest.fixture

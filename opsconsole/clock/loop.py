@@ -17,7 +17,7 @@ logger = logging.getLogger(__name__)
 
 LONGEST_WAIT = 1.0
 
-# The console's database is away. From a duty, any other error of it (a constraint, a missing column) is that duty's own.
+# The console's database is away. Any other error of it in a duty (a constraint, a missing column) is the duty's own.
 AWAY = (OperationalError, InterfaceError)
 
 

@@ -27,8 +27,8 @@ class Command(ConsoleCommand):
 
     def act(self, options: dict[str, Any]) -> dict[str, Any]:
         mode = Mode.SYNC if options["sync"] else Mode.REPORT
+        prefix = estate.current().source.id_prefix  # an estate that cannot be read must not be noticed after queueing
         batch = batches.start_batch(options["size"], mode, audit.actor_of_command())
-        prefix = estate.current().source.id_prefix
         self.say(f"Batch {batch.pk}, mode {mode.value}:")
         for job in batch.jobs.order_by("pk"):
             self.say(f"  {prefix}{job.organization_id}  job {job.pk}  {job.organization_name}")

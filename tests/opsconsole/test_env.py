@@ -1,0 +1,97 @@
+"""Typed readers of environment variables."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+
+from opsconsole import env
+
+
+class TestText:
+    def test_value_and_default(self) -> None:
+        assert env.text("A", "d", {"A": "x"}) == "x"
+        assert env.text("A", "d", {"A": ""}) == ""
+        assert env.text("A", "d", {}) == "d"
+        assert env.text("A", None, {}) is None
+
+    def test_a_secret_from_a_file(self, tmp_path: Path) -> None:
+        secret = tmp_path / "secret"
+        secret.write_text("from-file\n", encoding="utf-8")
+        assert env.text("A", "d", {"A_FILE": str(secret)}) == "from-file"
+
+    def test_both_are_refused(self, tmp_path: Path) -> None:
+        with pytest.raises(ImproperlyConfigured, match="A and A_FILE are both set"):
+            env.text("A", "d", {"A": "x", "A_FILE": str(tmp_path)})
+
+    def test_a_file_that_cannot_be_read_is_named(self, tmp_path: Path) -> None:
+        missing = str(tmp_path / "none")
+        with pytest.raises(ImproperlyConfigured, match=f"A_FILE names '{missing}', which cannot be read"):
+            env.text("A", "d", {"A_FILE": missing})
+
+    def test_a_file_that_is_no_text(self, tmp_path: Path) -> None:
+        secret = tmp_path / "secret"
+        secret.write_bytes(b"\xff\xfe")
+        with pytest.raises(ImproperlyConfigured, match="cannot be read"):
+            env.text("A", "d", {"A_FILE": str(secret)})
+
+
+class TestBoolean:
+    @pytest.mark.parametrize("text", ["1", "true", "YES", "On"])
+    def test_true(self, text: str) -> None:
+        assert env.boolean("A", default=False, environ={"A": text}) is True
+
+    @pytest.mark.parametrize("text", ["0", "false", "No", "OFF"])
+    def test_false(self, text: str) -> None:
+        assert env.boolean("A", default=True, environ={"A": text}) is False
+
+    @pytest.mark.parametrize("environ", [{}, {"A": ""}])
+    def test_default(self, environ: dict[str, str]) -> None:
+        assert env.boolean("A", default=True, environ=environ) is True
+
+    def test_anything_else_is_refused_with_what_is_allowed(self) -> None:
+        with pytest.raises(ImproperlyConfigured, match="A is 'maybe'; allowed are 0, 1, false, no, off, on, true, yes"):
+            env.boolean("A", default=True, environ={"A": "maybe"})
+
+
+class TestInteger:
+    def test_value_and_default(self) -> None:
+        assert env.integer("A", 5, environ={"A": "7"}) == 7
+        assert env.integer("A", 5, environ={"A": ""}) == 5
+        assert env.integer("A", 5, environ={}) == 5
+
+    @pytest.mark.parametrize("text", ["x", "1.5", "1 0"])
+    def test_no_number(self, text: str) -> None:
+        with pytest.raises(ImproperlyConfigured, match=f"A is '{text}'; a whole number is needed"):
+            env.integer("A", 5, environ={"A": text})
+
+    def test_too_small(self) -> None:
+        with pytest.raises(ImproperlyConfigured, match="A is -1; at least 0 is needed"):
+            env.integer("A", 5, environ={"A": "-1"})
+
+
+def test_words() -> None:
+    assert env.words("A", ("d",), {}) == ["d"]
+    assert env.words("A", ("d",), {"A": ""}) == []
+    assert env.words("A", (), {"A": " a, b ,,c"}) == ["a", "b", "c"]
+
+
+class TestPostgres:
+    def test_parts_and_options(self) -> None:
+        entry = env.postgres("A", "", {"A": "postgresql://me:p%40ss@db:5433/console?sslmode=require"})
+        assert entry == {
+            "ENGINE": "django.db.backends.postgresql",
+            "HOST": "db",
+            "PORT": "5433",
+            "NAME": "console",
+            "USER": "me",
+            "PASSWORD": "p@ss",
+            "OPTIONS": {"sslmode": "require"},
+        }
+
+    def test_what_is_no_url_is_refused_without_repeating_a_password(self) -> None:
+        with pytest.raises(ImproperlyConfigured, match="A is no PostgreSQL URL") as refused:
+            env.postgres("A", "", {"A": "postgresql://me:hidden-password@db:5433:1/x?nonsense"})
+        assert "hidden-password" not in str(refused.value)
