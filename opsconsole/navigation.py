@@ -26,6 +26,7 @@ SECTIONS = (
     Section(
         "Sync",
         (
+            Place("Affected", "sync:affected", "f"),
             Place("Staged", "sync:staged", "s"),
             Place("Batches", "sync:batches", "b"),
             Place("Jobs", "sync:jobs", "j"),

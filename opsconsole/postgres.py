@@ -251,10 +251,22 @@ class Database:
         with self._telling():
             return read()
 
-    def stream(self, query: Query, values: Values = (), *, size: int = FETCH_ROWS) -> Iterator[tuple[Any, ...]]:
-        """Rows through a server-side cursor on a connection of its own, `size` at a time in memory."""
+    def stream(
+        self,
+        query: Query,
+        values: Values = (),
+        *,
+        size: int = FETCH_ROWS,
+        opened: Callable[[int], None] | None = None,
+    ) -> Iterator[tuple[Any, ...]]:
+        """Rows through a server-side cursor on a connection of its own, `size` at a time in memory.
+
+        `opened` is told the server process of that connection before anything is asked; what it raises ends the stream.
+        """
         connection = self._new_connection()
         try:
+            if opened is not None:
+                opened(connection.info.backend_pid)
             with self._telling(), connection.transaction(), connection.cursor(name="opsconsole_stream") as cursor:
                 cursor.itersize = size
                 cursor.execute(query, values)

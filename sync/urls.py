@@ -2,10 +2,25 @@
 
 from django.urls import path
 
-from sync.views import batches, drift, jobs, staged
+from sync.views import affected, affected_runs, batches, drift, jobs, staged
 
 app_name = "sync"
 urlpatterns = [
+    path("affected/", affected.query_page, name="affected"),
+    path("affected/run/", affected.run_query, name="affected_start"),
+    path("affected/save/", affected.save_query, name="affected_save"),
+    path("affected/saved/<int:number>/run/", affected.run_saved, name="affected_saved_run"),
+    path("affected/saved/<int:number>/delete/", affected.delete_query, name="affected_saved_delete"),
+    path("affected/runs/", affected.run_list, name="affected_runs"),
+    path("affected/runs/<int:number>/", affected_runs.run_page, name="affected_run"),
+    path("affected/runs/<int:number>/live/", affected_runs.run_live, name="affected_live"),
+    path("affected/runs/<int:number>/again/", affected.run_again, name="affected_again"),
+    path("affected/runs/<int:number>/cancel/", affected_runs.cancel_run, name="affected_cancel"),
+    path("affected/runs/<int:number>/stage/", affected_runs.stage, name="affected_stage"),
+    path("affected/runs/<int:number>/estimate/", affected_runs.estimate, name="affected_estimate"),
+    path("affected/runs/<int:number>/organizations.csv", affected_runs.rows_csv, name="affected_csv"),
+    path("affected/runs/<int:number>/ids.txt", affected_runs.ids_text, name="affected_ids"),
+    path("affected/runs/<int:number>/why/<path:organization>/", affected_runs.why, name="affected_why"),
     path("jobs/", jobs.job_list, name="jobs"),
     path("jobs/<int:number>/", jobs.job_page, name="job"),
     path("jobs/<int:number>/live/", jobs.job_live, name="job_live"),
