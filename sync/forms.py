@@ -13,7 +13,7 @@ from opsconsole.errors import ConsoleError, UsageError
 from sync.engine.rows import DriftKind
 from sync.models import BatchState, JobKind, JobState, Mode, Verification
 from sync.operations.batches import DEFAULT_SIZE, LARGEST_SIZE
-from sync.operations.ids import parse_ids
+from sync.operations.ids import organization_rules, read_ids
 
 LARGEST_NUMBER = 2**63 - 1
 LONGEST_REASON = 500
@@ -52,10 +52,9 @@ class JobFilter(forms.Form):
         text: str = self.cleaned_data["organization"]
         if not text:
             return ""
-        source = estate.current().source
-        parsed = parse_ids([text], source.organizations.id_type, source.id_prefix)
+        parsed = read_ids(text, organization_rules(estate.current().source))
         if parsed.malformed:
-            raise forms.ValidationError(f"{parsed.malformed[0].why}.")
+            raise forms.ValidationError(f"{parsed.malformed[0].text!r} {parsed.malformed[0].why}.")
         if len(parsed.keys) != 1:
             raise forms.ValidationError(f"One organization at a time; {len(parsed.keys)} ids were given.")
         return str(parsed.keys[0])

@@ -16,7 +16,7 @@ from sync.index import open_index
 from sync.models import EventLevel, Job, JobEvent, JobKind, JobState, Mode
 from sync.models.job import ORGANIZATION_KINDS
 from sync.operations.batches import reopen
-from sync.operations.ids import require_keys, some_of
+from sync.operations.ids import organization_rules, require_keys, some_of, task_rules
 from sync.operations.staging import known_organizations
 from sync.signals import job_ended
 from sync.source import Source
@@ -32,7 +32,7 @@ def check_organization(text: str, mode: Mode, actor: audit.Actor, *, enqueue: bo
     `enqueue=False` leaves it to the caller to run it in this process.
     """
     settings = estate.current().source
-    keys = require_keys([text], settings.organizations.id_type, settings.id_prefix, "organization")
+    keys = require_keys([text], organization_rules(settings))
     if len(keys) != 1:
         raise UsageError(f"One organization id is needed, and {len(keys)} were given.")
     names = known_organizations(keys)
@@ -52,8 +52,7 @@ def sync_tasks(lines: Iterable[str], mode: Mode, actor: audit.Actor, *, enqueue:
     Raises UsageError where an id is bad, or known to neither source nor index, or there are too many.
     """
     settings = estate.current()
-    tasks = settings.source.tasks
-    keys = require_keys(lines, tasks.id_type, settings.source.id_prefix, "task")
+    keys = require_keys(lines, task_rules(settings.source))
     if len(keys) > MOST_TASKS:
         raise UsageError(
             f"{len(keys):,} tasks are too many by hand; allowed are {MOST_TASKS:,}. Sync organizations instead."

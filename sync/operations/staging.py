@@ -11,7 +11,7 @@ from opsconsole import audit, estate
 from opsconsole.errors import UsageError
 from opsconsole.keys import Key
 from sync.models import Job, SkippedOrganization, StagedOrganization
-from sync.operations.ids import require_keys, some_of
+from sync.operations.ids import organization_rules, require_keys, some_of
 from sync.source import Source
 
 ROWS_PER_STATEMENT = 5_000
@@ -45,8 +45,7 @@ def stage(
     `clear_first` empties the set in the same transaction. Asks the source which organizations exist. Raises UsageError
     and UnavailableError.
     """
-    settings = estate.current().source
-    keys = require_keys(lines, settings.organizations.id_type, settings.id_prefix, "organization")
+    keys = require_keys(lines, organization_rules(estate.current().source))
     names = known_organizations(keys)
     ids = [str(key) for key in keys]
     active = Job.objects.active_organizations(ids)
