@@ -1,0 +1,96 @@
+"""100,000 pasted ids: read, looked up in the source, given back. The issue's limit is two seconds.
+
+The bound parses the same ids with `uuid.UUID` and asks for them in one query.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from time import perf_counter
+from uuid import UUID, uuid4
+
+import psycopg
+
+from benchmarks.measurement import Measurement
+from opsconsole.demo.postgres import Postgres
+from opsconsole.estate.model import OrganizationTable, Source, TaskTable
+from sync.operations.ids import Output, Subject, read_ids, render, rules_of
+from sync.operations.ids.lookup import look_up
+
+IDS = 100_000
+LINK = "https://app.example.com/org/{id}"
+
+
+def measure() -> list[Measurement]:
+    keys = [uuid4() for _ in range(IDS)]
+    words = [str(key) for key in keys]
+    texts = {
+        "one a line": "\n".join(words),
+        "quoted, prefix": ",".join(f"'s-{word}'" for word in words),
+        "CSV, 4 columns": "name,id,tasks,at\n" + "\n".join(f"Acme,s-{word},17,2026-01-01" for word in words),
+        "JSON objects": "[" + ",".join(f'{{"id": "{word}", "name": "Acme"}}' for word in words) + "]",
+        "page links": "\n".join(LINK.replace("{id}", word) + "?tab=2" for word in words),
+    }
+    with _source(keys) as source:
+        return [
+            Measurement(
+                f"ids: {IDS:,} {subject}, {name}",
+                _seconds(lambda text=text, subject=subject: _convert(text, subject, source)),  # type: ignore[misc]
+                _seconds(lambda subject=subject: _bare(words, subject, source)),  # type: ignore[misc]
+            )
+            for subject in Subject
+            for name, text in texts.items()
+        ]
+
+
+def _convert(text: str, subject: Subject, source: Source) -> None:
+    rules = rules_of(subject, source)
+    found = look_up(read_ids(text, rules), source)
+    render(found.known, Output.QUOTED, rules)
+    assert len(found.known) == IDS
+
+
+def _bare(words: list[str], subject: Subject, source: Source) -> None:
+    keys = [UUID(word) for word in words]
+    query = f"SELECT id FROM {subject} WHERE id = ANY(%s)"  # noqa: S608  (one of two words)
+    with psycopg.connect(source.url) as database:
+        assert len(database.execute(query.encode(), (keys,)).fetchall()) == IDS
+
+
+def _seconds(work: Callable[[], None]) -> float:
+    """The best of three."""
+    took = []
+    for _ in range(3):
+        start = perf_counter()
+        work()
+        took.append(perf_counter() - start)
+    return min(took)
+
+
+@contextmanager
+def _source(keys: list[UUID]) -> Iterator[Source]:
+    """A source whose organizations and tasks have these keys."""
+    with tempfile.TemporaryDirectory(prefix="opsconsole-bench-") as folder:
+        server = Postgres(Path(folder), fsync=False)
+        server.start()
+        try:
+            with psycopg.connect(server.admin_url, autocommit=True) as database:
+                for statement in (
+                    "CREATE TABLE organizations (id uuid PRIMARY KEY, name text)",
+                    "CREATE TABLE tasks (id uuid PRIMARY KEY, organization_id uuid)",
+                ):
+                    database.execute(statement)
+                database.execute("INSERT INTO organizations SELECT k, 'Acme' FROM unnest(%s::uuid[]) k", (keys,))
+                database.execute("INSERT INTO tasks SELECT id, id FROM organizations")
+                database.execute("VACUUM ANALYZE")
+            yield Source(
+                url=server.admin_url,
+                organizations=OrganizationTable("organizations", link=LINK),
+                tasks=TaskTable("tasks", organization="organization_id", compare=("status",), link=LINK),
+                id_prefix="s-",
+            )
+        finally:
+            server.stop()
