@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from opsconsole.keys import Key, KeyKind
+from opsconsole.keys import Key
 from sync.operations.ids.model import (
     LONGEST_SHOWN,
     MALFORMED_KEPT,
@@ -47,21 +47,12 @@ class Collector:
             self.refuse(line, "", "is an empty cell")
             return
         try:
-            keys = [self.reader.key(cell)]
+            keys = self.reader.keys(cell)
         except BadWordError as error:
-            keys = self._keys_of_words(cell)
-            if not keys:
-                self.refuse(line, cell.strip(), str(error))
+            self.refuse(line, cell.strip(), str(error))
+            return
         for key in keys:
             self._keep(line, key)
-
-    def _keys_of_words(self, cell: str) -> list[Key]:
-        if self.rules.kind is KeyKind.TEXT:
-            return []
-        try:
-            return [self.reader.key(word) for word in self.reader.words(cell)]
-        except BadWordError:
-            return []
 
     def _keep(self, line: int, key: Key) -> None:
         self._given += 1

@@ -122,7 +122,7 @@ def _looks_like_name(text: str) -> bool:
 
 def _is_id(cell: str, reader: WordReader) -> bool:
     try:
-        reader.key(cell.strip(" '\"`"))
+        reader.keys(cell)
     except BadWordError:
         return False
     return True

@@ -65,6 +65,19 @@ class WordReader:
         except BadKeyError:
             raise BadWordError(self._why(text)) from None
 
+    def keys(self, cell: str) -> list[Key]:
+        """A cell as one id or, where each word of it is one, as several. Raises BadWordError."""
+        try:
+            return [self.key(cell)]
+        except BadWordError as error:
+            words = [] if self._rules.kind is KeyKind.TEXT else list(self.words(cell))
+            if not words or words == [cell]:
+                raise
+            try:
+                return [self.key(word) for word in words]
+            except BadWordError:
+                raise error from None
+
     def _linked(self, word: str) -> str:
         match = self._link.fullmatch(word.strip()) if self._link else None
         return unquote(match[1]) if match else word
