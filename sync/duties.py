@@ -1,10 +1,19 @@
 """What the clock does for sync."""
 
 from opsconsole.clock.duties import duty
-from sync.operations.batches import close_ended_batches
+from sync.operations.batches import drop_old_plans, keep_batches_moving
+from sync.operations.query_runs import drop_old_rows, fail_lost_runs
 from sync.reconcile import reconcile
 
 RECONCILE_SECONDS = 3.0
 
 duty("sync.reconcile", every=RECONCILE_SECONDS)(reconcile)
-duty("sync.close_ended_batches", every=RECONCILE_SECONDS)(close_ended_batches)
+duty("sync.keep_batches_moving", every=RECONCILE_SECONDS)(keep_batches_moving)
+
+LOST_RUNS_SECONDS = 10.0
+OLD_ROWS_SECONDS = 300.0
+OLD_PLANS_SECONDS = 600.0
+
+duty("sync.fail_lost_query_runs", every=LOST_RUNS_SECONDS)(fail_lost_runs)
+duty("sync.drop_old_query_rows", every=OLD_ROWS_SECONDS)(drop_old_rows)
+duty("sync.drop_old_plans", every=OLD_PLANS_SECONDS)(drop_old_plans)

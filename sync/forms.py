@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 from django import forms
 
@@ -12,7 +11,6 @@ from opsconsole import estate
 from opsconsole.errors import ConsoleError, UsageError
 from sync.engine.rows import DriftKind
 from sync.models import BatchState, JobKind, JobState, Mode, Verification
-from sync.operations.batches import DEFAULT_SIZE, LARGEST_SIZE
 from sync.operations.ids import organization_rules, read_ids
 
 LARGEST_NUMBER = 2**63 - 1
@@ -83,30 +81,6 @@ class StageForm(forms.Form):
     def lines(self) -> list[str]:
         text: str = self.cleaned_data["ids"]
         return text.splitlines()
-
-
-class BatchForm(forms.Form):
-    """`size` organizations in `mode`; what is not given takes its default."""
-
-    size = forms.IntegerField(
-        min_value=1,
-        max_value=LARGEST_SIZE,
-        initial=DEFAULT_SIZE,
-        help_text=f"Organizations, those staged longest first. 1 to {LARGEST_SIZE:,}.",
-    )
-    mode = forms.ChoiceField(
-        choices=[
-            (Mode.REPORT.value, "Report: compare and say what is out of sync. Nothing is published; they stay staged."),
-            (Mode.SYNC.value, "Sync: publish what is out of sync, then see that the index has it. They leave the set."),
-        ],
-        initial=Mode.REPORT.value,
-        widget=forms.RadioSelect,
-    )
-
-    @classmethod
-    def with_defaults(cls, data: Any) -> BatchForm:
-        """Bound to what the address says, with the defaults for what it does not."""
-        return cls({name: data.get(name, field.initial) for name, field in cls.base_fields.items()})
 
 
 class ReasonForm(forms.Form):

@@ -105,14 +105,6 @@ class StagedTable(ListTable):
     tiebreak = "organization_id"
 
 
-class PlanTable(StagedTable):
-    """The organizations a batch would take, in its order: nothing to sort, nothing in the way."""
-
-    stands = None
-    sorts = {}
-    default_sort = ""
-
-
 def label_of(row: StagedOrganization) -> str:
     return row.name or shown_id(row.pk)
 

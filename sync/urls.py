@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from sync.views import affected, affected_runs, batches, drift, jobs, staged
+from sync.views import affected, affected_runs, batch_acts, batch_results, batches, drift, jobs, plans, staged
 
 app_name = "sync"
 urlpatterns = [
@@ -33,8 +33,18 @@ urlpatterns = [
     path("staged/remove/", staged.unstage, name="unstage"),
     path("staged/clear/", staged.clear, name="staged_clear"),
     path("batches/", batches.batch_list, name="batches"),
-    path("batches/new/", batches.new_batch, name="batch_new"),
+    path("batches/new/", plans.new_batch, name="batch_new"),
+    path("batches/plans/<int:number>/", plans.plan_page, name="plan"),
     path("batches/<int:number>/", batches.batch_page, name="batch"),
     path("batches/<int:number>/live/", batches.batch_live, name="batch_live"),
-    path("batches/<int:number>/cancel/", batches.cancel_batch, name="batch_cancel"),
+    path("batches/<int:number>/batch.csv", batch_results.batch_csv, name="batch_csv"),
+    path("batches/<int:number>/compare/", batch_results.compare, name="batch_compare"),
+    path("batches/<int:number>/cancel/", batch_acts.cancel_batch, name="batch_cancel"),
+    path("batches/<int:number>/pause/", batch_acts.pause_batch, name="batch_pause"),
+    path("batches/<int:number>/resume/", batch_acts.resume_batch, name="batch_resume"),
+    path("batches/<int:number>/go/", batch_acts.go_batch, name="batch_go"),
+    path("batches/<int:number>/retry/", batch_acts.retry_batch, name="batch_retry"),
+    path("batches/<int:number>/missing/", plans.plan_from_batch, {"what": "missing"}, name="batch_missing"),
+    path("batches/<int:number>/clone/", plans.plan_from_batch, {"what": "clone"}, name="batch_clone"),
+    path("batches/<int:number>/report-again/", plans.plan_from_batch, {"what": "report"}, name="batch_report"),
 ]

@@ -144,13 +144,13 @@ def retry(job: Job, actor: audit.Actor, reason: str = "") -> None:
     queueing.require_reachable()
     try:
         with transaction.atomic():
+            reopen(job.batch_id)  # the batch before the job, as everybody who holds both
             if not Job.objects.filter(pk=job.pk).requeue(states=RETRYABLE):
                 job.refresh_from_db()
                 raise UsageError(
                     f"Job {job.pk} is {job.status.label.lower()}; only ended or waiting ones can be retried."
                 )
             Job.objects.filter(pk=job.pk).update(failures=0, stalled_attempts=0)
-            reopen(job.batch_id)
             JobEvent.objects.create(job=job, attempt=job.fence, message=f"Queued again by {actor.name}.")
             audit.record(actor, "job.retried", f"job:{job.pk}", reason=reason, trace_id=job.trace_id)
             queueing.enqueue_after_commit([job])

@@ -1,25 +1,27 @@
-"""Batches: the list, a new one, one batch live, cancel."""
+"""Batches: the list, and one batch live."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
-from django.views.decorators.http import require_http_methods, require_safe
+from django.shortcuts import get_object_or_404, render
+from django.utils import timezone
+from django.views.decorators.http import require_safe
 
 from opsconsole.access import requires
-from opsconsole.audit import actor_of
 from opsconsole.keyset import capped_count, page_of
-from sync.access import CANCEL, RUN, VIEW
-from sync.forms import BatchFilter, BatchForm, ReasonForm, refused_into
-from sync.models import Batch, Mode, StagedOrganization
+from sync.access import VIEW
+from sync.forms import BatchFilter
+from sync.models import Batch, BatchState
+from sync.models.job import UNSUCCESSFUL_STATES
 from sync.operations import batches as operations
+from sync.operations.batches import BatchTotals
+from sync.progress import Pace, pace
 from sync.reading import batch_rows, jobs_by_state, listed_jobs
-from sync.tables import BatchTable, JobTable, PlanTable
+from sync.tables import BatchTable, JobTable
 
-PREVIEW_ROWS = 50
+NEXT_SHOWN = 10
 
 
 @require_safe
@@ -33,39 +35,6 @@ def batch_list(request: HttpRequest) -> HttpResponse:
     page = page_of(request, rows, ("-id",))
     table = BatchTable(batch_rows(page.rows), page=page, label="Batches", request=request, total=capped_count(rows))
     return render(request, "sync/batches.html", {"form": form, "table": table, "filtered": bool(wanted)})
-
-
-@require_http_methods(["GET", "HEAD", "POST"])
-@requires(RUN)
-def new_batch(request: HttpRequest) -> HttpResponse:
-    """What a batch of `?size=` in `?mode=` would take; a POST starts it."""
-    form = BatchForm.with_defaults(request.POST if request.method == "POST" else request.GET)
-    if form.is_valid() and request.method == "POST":
-        with refused_into(form):
-            size, mode = form.cleaned_data["size"], Mode(form.cleaned_data["mode"])
-            batch = operations.start_batch(size, mode, actor_of(request))
-            messages.success(request, f"Batch {batch.pk} is queued in mode {mode.value}.")
-            return redirect("sync:batch", batch.pk)
-    content = {"form": form} | _plan(request, form)
-    return render(request, "sync/batch_new.html", content, status=400 if form.errors else 200)
-
-
-def _plan(request: HttpRequest, form: BatchForm) -> dict[str, Any]:
-    """The organizations that would be taken, as far as the form says which. Three queries."""
-    size, mode = form.cleaned_data.get("size"), form.cleaned_data.get("mode")
-    if size is None or not mode:
-        return {}
-    ready = operations.ready_organizations(Mode(mode))
-    taken = capped_count(ready, size).value
-    preview = list(ready[: min(size, PREVIEW_ROWS)])
-    return {
-        "size": size,
-        "mode": Mode(mode),
-        "taken": taken,
-        "more": taken - len(preview),
-        "staged": capped_count(StagedOrganization.objects.all()),
-        "preview": PlanTable(preview, label="Organizations of the next batch", request=request),
-    }
 
 
 @require_safe
@@ -84,14 +53,19 @@ def batch_live(request: HttpRequest, number: int) -> HttpResponse:
 
 
 def batch_content(request: HttpRequest, number: int) -> dict[str, Any]:
-    """What the page and its live part show. Four queries."""
-    batch = get_object_or_404(Batch, pk=number)
+    """What the page and its live part show. Eight queries at most."""
+    batch = get_object_or_404(Batch.objects.select_related("previous"), pk=number)
+    totals = operations.totals(batch)
     states = jobs_by_state(batch)
     rows = listed_jobs().filter(batch=batch)
     table = JobTable.from_request(request, rows, label=f"Jobs of batch {batch.pk}", exclude=("mode",))
     return {
         "batch": batch,
-        "totals": operations.totals(batch),
+        "totals": totals,
+        "pace": _pace(batch, totals),
+        "awaits_go": operations.awaits_go(batch),
+        "unsuccessful": any(one.state in UNSUCCESSFUL_STATES for one in states),
+        "next_batches": list(batch.next_batches.order_by("pk")[:NEXT_SHOWN]),
         "states": states,
         "jobs": sum(one.jobs for one in states),
         "ended": sum(one.jobs for one in states if one.state.terminal),
@@ -99,16 +73,10 @@ def batch_content(request: HttpRequest, number: int) -> dict[str, Any]:
     }
 
 
-@require_http_methods(["GET", "HEAD", "POST"])
-@requires(CANCEL)
-def cancel_batch(request: HttpRequest, number: int) -> HttpResponse:
-    """Say what would end, ask for a reason, then cancel."""
-    batch = get_object_or_404(Batch, pk=number)
-    form = ReasonForm(request.POST if request.method == "POST" else None)
-    if form.is_valid():
-        with refused_into(form):
-            cancelled, asked = operations.cancel_batch(batch, actor_of(request), form.cleaned_data["reason"])
-            messages.success(request, f"{cancelled:,} waiting jobs cancelled; {asked:,} running ones asked to stop.")
-            return redirect("sync:batch", batch.pk)
-    content = {"batch": batch, "states": jobs_by_state(batch), "form": form}
-    return render(request, "sync/batch_cancel.html", content, status=400 if form.errors else 200)
+def _pace(batch: Batch, totals: BatchTotals) -> Pace | None:
+    """Over the whole time since the start; None unless it is running."""
+    if batch.state != BatchState.RUNNING:
+        return None
+    expected = batch.expected_tasks
+    left = None if expected is None else max(expected - totals.scanned, 0)
+    return pace(totals.scanned, (timezone.now() - batch.created_at).total_seconds(), left)

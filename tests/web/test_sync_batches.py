@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import re
+from html import unescape
+
 import pytest
 import redis
 from django.conf import LazySettings
+from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
 from opsconsole.access import Role
 from opsconsole.models import AuditEntry
-from sync.models import Batch, BatchState, Job, JobState, StagedOrganization
+from sync.models import Batch, BatchPlan, BatchState, JobState, StagedOrganization
 from tests.sync.jobs import make_job
 from tests.web.sync_rows import MOST_QUERIES, client_of, make_batch, make_full_job, stage_rows
 
 pytest_plugins = ["tests.fixtures_sync"]
 pytestmark = pytest.mark.django_db
+
+OPTIONS = {"size": 10, "mode": "report", "order": "oldest", "canary": 0, "keep_staged": "on"}
 
 
 def test_list_with_sums_of_each() -> None:
@@ -30,72 +36,239 @@ def test_list_with_sums_of_each() -> None:
     assert client.get("/sync/batches/", {"mode": "odd"}).status_code == 400
 
 
-def test_new_batch_shows_what_it_would_take() -> None:
+def plan_for(client: Client, **options: object) -> str:
+    """The address of the plan that the form leads to."""
+    response = client.post("/sync/batches/new/", OPTIONS | options)
+    assert response.status_code == 302, response.content.decode()
+    return response.headers["Location"]
+
+
+def hash_at(client: Client, address: str) -> str:
+    found = re.search(r'name="hash" value="([0-9a-f]{64})"', client.get(address).content.decode())
+    assert found is not None
+    return found[1]
+
+
+def test_new_batch_says_what_is_ready() -> None:
     stage_rows(12)
-    client = client_of(Role.OPERATOR)
-    text = client.get("/sync/batches/new/").content.decode()
+    text = client_of(Role.OPERATOR).get("/sync/batches/new/").content.decode()
     assert 'value="10"' in text
-    assert text.count("Customer ") == 10 * 2, "name and its title"
-    assert "Report on 10 organizations" in text
-    text = client.get("/sync/batches/new/", {"size": "50", "mode": "sync"}).content.decode()
-    assert "Only 12 are ready of the 50 asked for" in text
-    assert "Mode sync publishes" in text
+    assert "12 staged in all. Ready: 12 for a report, 12 for a sync." in text
+    given = client_of(Role.OPERATOR).get("/sync/batches/new/", {"size": "25", "mode": "sync"}).content.decode()
+    assert 'value="25"' in given
 
 
-def test_start_takes_organizations_and_leads_to_the_batch(queue: redis.Redis) -> None:
-    stage_rows(3)
-    response = client_of(Role.OPERATOR).post("/sync/batches/new/", {"size": 2, "mode": "sync"})
-    batch = Batch.objects.get()
-    assert response.headers["Location"] == f"/sync/batches/{batch.pk}/"
-    assert (batch.jobs.count(), StagedOrganization.objects.count()) == (2, 1)
-    assert AuditEntry.objects.filter(action="batch.started", actor="a-operator").count() == 1
-
-
-def test_started_twice_the_second_takes_the_others_then_nothing_is_left(queue: redis.Redis) -> None:
-    stage_rows(4)
+def test_plan_shows_what_it_takes(queue: redis.Redis) -> None:
+    stage_rows(60, task_count=500)
     client = client_of(Role.OPERATOR)
-    sent = {"size": 2, "mode": "report"}
-    answers = [client.post("/sync/batches/new/", sent) for _ in range(3)]
-    assert [answer.status_code for answer in answers] == [302, 302, 400]
-    assert 'role="alert"' in answers[2].content.decode()
-    assert Job.objects.values("organization_id").distinct().count() == 4
+    address = plan_for(client, size=55, mode="sync", name="Night of the 3rd", tags="outage, kafka", canary=5)
+    text = client.get(address).content.decode()
+    assert "Sync 55 organizations" in text
+    assert "Mode sync publishes" in text
+    assert "27,500" in text, "tasks"
+    assert text.count("Customer ") == 50
+    assert "… and 5 more." in text
+    assert "Night of the 3rd" in text
+    assert not Batch.objects.exists()
+
+
+def test_start_takes_what_the_plan_lists_and_leads_to_the_batch(queue: redis.Redis) -> None:
+    stage_rows(3, task_count=1)
+    client = client_of(Role.OPERATOR)
+    address = plan_for(client, size=2, mode="sync")
+    sent = {"hash": hash_at(client, address), "reason": "incident 7"}
+    assert client.post(address, sent | {"reason": ""}).status_code == 400, "what publishes needs a reason"
+    answers = [client.post(address, sent) for _ in range(2)]
+    batch = Batch.objects.get()
+    assert {answer.headers["Location"] for answer in answers} == {f"/sync/batches/{batch.pk}/"}
+    assert (batch.jobs.count(), StagedOrganization.objects.count()) == (2, 1)
+    assert AuditEntry.objects.get(action="batch.started", actor="a-operator").reason == "incident 7"
+    assert f'"/sync/batches/{batch.pk}/"' in client.get(address).content.decode()
+
+
+def test_a_changed_set_leads_to_a_new_plan_that_says_what_changed(queue: redis.Redis) -> None:
+    stage_rows(3, task_count=1)
+    client = client_of(Role.OPERATOR)
+    address = plan_for(client, size=2)
+    sent = {"hash": hash_at(client, address)}
+    StagedOrganization.objects.filter(pk=BatchPlan.objects.get().organizations[0]).delete()
+    response = client.post(address, sent, follow=True)
+    text = response.content.decode()
+    assert "1 would come in" in text
+    assert "1 can no longer be taken" in text
+    assert response.redirect_chain[0][0] != address
+    assert not Batch.objects.exists()
+    new = response.redirect_chain[0][0]
+    assert client.post(new, {"hash": hash_at(client, new)}).status_code == 302
+    assert Batch.objects.get().jobs.count() == 2
+
+
+def test_another_hash_starts_nothing(queue: redis.Redis) -> None:
+    stage_rows(1, task_count=1)
+    client = client_of(Role.OPERATOR)
+    response = client.post(plan_for(client, size=1), {"hash": "0" * 64})
+    assert response.status_code == 400
+    assert "not the one that was shown" in response.content.decode()
+
+
+def test_many_organizations_have_to_be_typed(queue: redis.Redis) -> None:
+    stage_rows(1_001, task_count=1)
+    client = client_of(Role.OPERATOR)
+    address = plan_for(client, size=2_000)
+    assert "Type 1001 to confirm" in client.get(address).content.decode()
+    sent = {"hash": hash_at(client, address)}
+    refused = client.post(address, sent | {"confirmation": "1000"})
+    assert refused.status_code == 400
+    assert "type that number" in refused.content.decode()
+    assert client.post(address, sent | {"confirmation": "1,001"}).status_code == 302
 
 
 @pytest.mark.parametrize(
     ("sent", "said"),
     [
-        ({"size": "0"}, "greater than or equal to 1"),
+        ({"size": "0"}, "allowed are 1 to 10,000"),
         ({"size": "many"}, "whole number"),
-        ({"size": "1000000"}, "less than or equal to 10000"),
+        ({"size": "1000000"}, "allowed are 1 to 10,000"),
         ({"mode": "odd"}, "not one of the available choices"),
+        ({"canary": "10"}, "A canary of 10 in a batch of 10 is not possible"),
+        ({"most_at_once": "0"}, "jobs at once is not possible"),
+        ({"tags": "x" * 41}, "cannot be used; allowed are 1 to 40 characters"),
+        ({"window_from": "yesterday"}, "is no time"),
+        ({"window_from": "2026-01-02 00:00:00", "window_to": "2026-01-01 00:00:00"}, "is empty"),
     ],
 )
 def test_a_wrong_batch_keeps_what_was_typed(sent: dict[str, str], said: str) -> None:
     stage_rows(1)
-    client = client_of(Role.OPERATOR)
-    for response in (client.get("/sync/batches/new/", sent), client.post("/sync/batches/new/", sent)):
-        assert response.status_code == 400
-        assert said in response.content.decode()
-        assert "size" not in sent or f'value="{sent["size"]}"' in response.content.decode()
-    assert not Batch.objects.exists()
+    response = client_of(Role.OPERATOR).post("/sync/batches/new/", OPTIONS | sent)
+    assert response.status_code == 400
+    assert said in response.content.decode()
+    assert "size" not in sent or f'value="{sent["size"]}"' in response.content.decode()
+    assert not BatchPlan.objects.exists()
 
 
-def test_nothing_staged_is_an_error_above_the_form(queue: redis.Redis) -> None:
+def test_nothing_staged_is_an_error_above_the_form() -> None:
     client = client_of(Role.OPERATOR)
     assert "Nothing is staged" in client.get("/sync/batches/new/").content.decode()
-    response = client.post("/sync/batches/new/", {"size": 10, "mode": "report"})
+    response = client.post("/sync/batches/new/", OPTIONS)
     assert response.status_code == 400
     assert "staged" in response.content.decode().split('role="alert"')[1].split("</div>")[0]
 
 
 def test_redis_away_is_an_error_above_the_form(settings: LazySettings, monkeypatch: pytest.MonkeyPatch) -> None:
-    stage_rows(1)
+    stage_rows(1, task_count=1)
     for queue in settings.RQ_QUEUES.values():
         monkeypatch.setitem(queue, "URL", "redis://127.0.0.1:1/0")
-    response = client_of(Role.OPERATOR).post("/sync/batches/new/", {"size": 5, "mode": "report"})
+    client = client_of(Role.OPERATOR)
+    address = plan_for(client)
+    response = client.post(address, {"hash": hash_at(client, address)})
     assert response.status_code == 400
     assert "Redis cannot be reached" in response.content.decode()
     assert not Batch.objects.exists()
+
+
+ACTS = {
+    BatchState.RUNNING: {"pause", "cancel"},
+    BatchState.PAUSED: {"resume", "cancel"},
+    BatchState.CANCELLING: set(),
+    BatchState.DONE: {"missing", "report-again", "clone"},
+    BatchState.CANCELLED: {"missing", "report-again", "clone"},
+}
+
+
+@pytest.mark.parametrize("state", list(BatchState))
+def test_the_page_offers_what_can_be_done_in_its_state(state: BatchState) -> None:
+    batch = make_batch(state=state)
+    make_job(batch=batch, state=JobState.DONE)
+    address = f"/sync/batches/{batch.pk}/"
+    text = client_of(Role.OPERATOR).get(address).content.decode()
+    offered = {act for act in set().union(*ACTS.values()) | {"go", "retry"} if f'"{address}{act}/"' in text}
+    assert offered == ACTS[state]
+    assert f'"{address}batch.csv"' in text
+    seen = client_of(Role.VIEWER).get(address).content.decode()
+    assert not any(f'"{address}{act}/"' in seen for act in ACTS[state])
+
+
+def test_pause_resume_and_retry_ask_for_a_reason_and_act_once(queue: redis.Redis) -> None:
+    batch, client = make_batch(), client_of(Role.OPERATOR)
+    make_job(batch=batch)
+    make_job(batch=batch, state=JobState.FAILED)
+    for act, said in (
+        ("pause", "1 waiting jobs held back; 0 running ones asked to pause."),
+        ("resume", "goes on; 1 jobs queued now."),
+        ("retry", "1 jobs run again."),
+    ):
+        address = f"/sync/batches/{batch.pk}/{act}/"
+        assert client.get(address).status_code == 200
+        assert client.post(address, {"reason": ""}).status_code == 400
+        assert said in client.post(address, {"reason": f"to {act}"}, follow=True).content.decode()
+        assert client.post(address, {"reason": "again"}).status_code == 400
+    reasons = dict(AuditEntry.objects.filter(subject=f"batch:{batch.pk}").values_list("action", "reason"))
+    assert reasons["batch.resumed"] == "to resume"
+    assert reasons["batch.retried"] == "to retry"
+    assert "to pause" in reasons["batch.paused"]
+
+
+def test_a_batch_that_waits_after_its_canary_offers_to_go_on(queue: redis.Redis) -> None:
+    batch, client = (
+        make_batch(canary=1, state=BatchState.PAUSED, pause_reason="Canary of 1 ended."),
+        client_of(Role.OPERATOR),
+    )
+    make_job(batch=batch, state=JobState.DONE)
+    make_job(batch=batch, state=JobState.PLANNED)
+    text = client.get(f"/sync/batches/{batch.pk}/").content.decode()
+    assert f'"/sync/batches/{batch.pk}/go/"' in text
+    assert "Canary of 1 ended." in text
+    text = client.post(f"/sync/batches/{batch.pk}/go/", {"reason": "good"}, follow=True).content.decode()
+    assert "1 jobs queued now" in text
+
+
+@pytest.mark.parametrize(("what", "count"), [("missing", 1), ("clone", 2), ("report-again", 2)])
+def test_plans_from_an_ended_batch(what: str, count: int, queue: redis.Redis) -> None:
+    batch, client = make_batch(state=BatchState.DONE), client_of(Role.OPERATOR)
+    make_job(batch=batch, state=JobState.DONE)
+    make_job(batch=batch, state=JobState.FAILED)
+    assert client.get(f"/sync/batches/{batch.pk}/{what}/").status_code == 405
+    response = client.post(f"/sync/batches/{batch.pk}/{what}/", follow=True)
+    plan = BatchPlan.objects.get()
+    assert response.redirect_chain[0][0] == f"/sync/batches/plans/{plan.pk}/"
+    assert len(plan.organizations) == count
+    assert f"/sync/batches/{batch.pk}/" in response.content.decode()
+
+
+def test_nothing_missing_is_said_on_the_batch() -> None:
+    batch = make_batch(state=BatchState.DONE)
+    make_job(batch=batch, state=JobState.DONE)
+    text = client_of(Role.OPERATOR).post(f"/sync/batches/{batch.pk}/missing/", follow=True).content.decode()
+    assert "Nothing is missing of batch" in text
+
+
+def test_two_batches_side_by_side() -> None:
+    first, second = make_batch(state=BatchState.DONE), make_batch(state=BatchState.DONE)
+    for number in range(60):
+        job = make_job(batch=first, state=JobState.DONE, stale=5)
+        if number % 2:
+            make_job(batch=second, state=JobState.DONE, stale=2, organization_id=job.organization_id)
+    client = client_of(Role.VIEWER)
+    address = f"/sync/batches/{second.pk}/compare/"
+    assert client.get(address).status_code == 200
+    assert client.get(address, {"other": "999999"}).status_code == 400
+    text = client.get(address, {"other": first.pk}).content.decode()
+    following = re.search(r'href="(\?other=\d+&amp;after=[^"]+)"', text)
+    assert following is not None
+    rest = client.get(address + unescape(following[1])).content.decode()
+    both = text + rest
+    assert both.count("not in this one") == 30
+    assert both.count(">-3<") == 30
+    assert "Next page" not in rest
+
+
+def test_the_result_as_csv() -> None:
+    batch = make_batch(state=BatchState.DONE)
+    job = make_job(batch=batch, state=JobState.DONE, organization_name="=1+1", scanned=7)
+    response = client_of(Role.VIEWER).get(f"/sync/batches/{batch.pk}/batch.csv")
+    text = response.getvalue().decode()
+    assert response.headers["Content-Disposition"] == f'attachment; filename="batch-{batch.pk}.csv"'
+    assert f"{job.organization_id},'=1+1,{job.pk},done,7," in text
 
 
 def test_batch_page_and_its_live_part() -> None:
@@ -167,6 +340,7 @@ def test_methods_and_permissions() -> None:
     assert operator.get("/sync/batches/999/").status_code == 404
     assert viewer.get(f"/sync/batches/{batch.pk}/").status_code == 200
     assert f"/sync/batches/{batch.pk}/cancel/" not in viewer.get(f"/sync/batches/{batch.pk}/").content.decode()
-    for address in ("/sync/batches/new/", f"/sync/batches/{batch.pk}/cancel/"):
+    acts = ("cancel", "pause", "resume", "go", "retry")
+    for address in ("/sync/batches/new/", *(f"/sync/batches/{batch.pk}/{act}/" for act in acts)):
         assert viewer.get(address).status_code == 403
         assert viewer.post(address, {"reason": "x", "size": 1, "mode": "sync"}).status_code == 403

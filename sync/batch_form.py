@@ -1,0 +1,123 @@
+"""What people type about a new batch. The options themselves say what is wrong with them, field by field."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+
+from opsconsole.errors import UsageError
+from opsconsole.times import Window, parse_time
+from sync.models import BatchOrder, Mode
+from sync.operations.batches import DEFAULT_SIZE, LARGEST_SIZE, BatchOptions
+
+LONGEST_TYPED = 1_000
+WINDOW_FIELDS = (("window_from", "The window's start"), ("window_to", "The window's end"))
+
+
+def whole_number(label: str, help_text: str, **kwargs: Any) -> forms.IntegerField:
+    widget = forms.TextInput(attrs={"inputmode": "numeric", "autocomplete": "off"})
+    return forms.IntegerField(label=label, help_text=help_text, widget=widget, **kwargs)
+
+
+def time_field(label: str, name: str) -> forms.CharField:
+    attrs = {
+        "placeholder": "yyyy-mm-dd hh:mm:ss",
+        "data-utc-local": f"{name}-local",
+        "autocomplete": "off",
+        "class": "mono",
+    }
+    return forms.CharField(
+        label=label,
+        required=False,
+        max_length=40,
+        widget=forms.TextInput(attrs=attrs),
+        help_text="UTC, unless it says another zone. With a window only tasks updated in it are looked at.",
+    )
+
+
+class BatchForm(forms.Form):
+    """`options()` is there once the form is valid."""
+
+    mode = forms.ChoiceField(
+        choices=[
+            (Mode.REPORT.value, "Report: compare and say what is out of sync. Nothing is published."),
+            (Mode.SYNC.value, "Sync: publish what is out of sync, then see that the index has it. They leave the set."),
+        ],
+        initial=Mode.REPORT.value,
+        widget=forms.RadioSelect,
+    )
+    size = whole_number("Size", f"Organizations. 1 to {LARGEST_SIZE:,}.", initial=DEFAULT_SIZE)
+    order = forms.ChoiceField(choices=BatchOrder.choices, initial=BatchOrder.OLDEST.value)
+    canary = whole_number("Canary", "The first so many run, then the batch waits for a go. 0: none.", initial=0)
+    most_at_once = whole_number("Most at once", "Jobs queued or running. Empty: all of them.", required=False)
+    stop_after_failures = whole_number(
+        "Stop after failures", "Pause when so many jobs failed or looped. Empty: go on.", required=False
+    )
+    keep_staged = forms.BooleanField(
+        label="Keep them staged after a report", required=False, initial=True, help_text="A sync takes them out anyway."
+    )
+    auto_advance = forms.BooleanField(
+        label="Auto-advance",
+        required=False,
+        help_text="When it is done the next batch of the same size starts by itself, until nothing is ready, somebody "
+        "pauses, or too many fail.",
+    )
+    name = forms.CharField(required=False, max_length=LONGEST_TYPED)
+    tags = forms.CharField(required=False, max_length=LONGEST_TYPED, help_text="Separated by commas.")
+    window_from = time_field("Only tasks updated from, included", "window-from")
+    window_to = time_field("To, not included", "window-to")
+
+    def clean(self) -> dict[str, Any]:
+        """Where every field could be read, the options say whether they can be used together."""
+        values = super().clean() or {}
+        values["window"] = self._window(values)
+        if not self.errors:
+            for name, sentence in self.options().problems().items():
+                self.add_error("window_to" if name == "window" else name, sentence)
+        return values
+
+    def _window(self, values: dict[str, Any]) -> Window | None:
+        typed = [values.get(name, "") for name, _ in WINDOW_FIELDS]
+        if not any(typed):
+            return None
+        times = []
+        for name, what in WINDOW_FIELDS:
+            try:
+                times.append(parse_time(values.get(name, ""), what)[0])
+            except UsageError as error:
+                self.add_error(name, str(error))
+        return Window(*times) if len(times) == len(WINDOW_FIELDS) else None
+
+    def options(self) -> BatchOptions:
+        values = self.cleaned_data
+        tags = [tag.strip() for tag in values["tags"].split(",")]
+        return BatchOptions(
+            mode=Mode(values["mode"]),
+            size=values["size"],
+            name=values["name"],
+            tags=tuple(dict.fromkeys(tag for tag in tags if tag)),
+            order=BatchOrder(values["order"]),
+            most_at_once=values["most_at_once"],
+            stop_after_failures=values["stop_after_failures"],
+            canary=values["canary"],
+            keep_staged=values["keep_staged"],
+            auto_advance=values["auto_advance"],
+            window=values.get("window"),
+        )
+
+
+class StartForm(forms.Form):
+    """The start of a plan: a reason where it publishes, the number of organizations where there are very many."""
+
+    hash = forms.CharField(max_length=64, widget=forms.HiddenInput)
+    reason = forms.CharField(max_length=500, help_text="Kept on the audit log.")
+    confirmation = forms.CharField(max_length=20, required=False, widget=forms.TextInput(attrs={"autocomplete": "off"}))
+
+    def __init__(self, *args: Any, publishes: bool, number: str, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["reason"].required = publishes
+        if number:
+            self.fields["confirmation"].label = f"Type {number} to confirm"
+        else:
+            del self.fields["confirmation"]
