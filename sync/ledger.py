@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import F
 from django.db.models.functions import Now
+from django.utils import timezone
+from psycopg import sql
 
 from opsconsole.errors import ConsoleError
 from sync.engine.rows import DriftKind, Finding, Row
-from sync.engine.values import Json, to_json
+from sync.engine.values import to_json
 from sync.models import Drift, EventLevel, Job, JobEvent, JobState, Phase, Verification
 from sync.publisher import Receipt
 
-DRIFT_ROWS_PER_STATEMENT = 1_000
+_DRIFT_COLUMNS = (
+    *("job_id", "task_id", "kind", "fields", "source", "index", "source_version", "index_version"),
+    *("source_updated_at", "partition", "offset", "published_at", "verification"),
+)
+_COPY_DRIFT = sql.SQL("COPY {} ({}) FROM STDIN").format(
+    sql.Identifier(Drift._meta.db_table), sql.SQL(", ").join(map(sql.Identifier, _DRIFT_COLUMNS))
+)
 
 
 class FenceLostError(ConsoleError):
@@ -62,10 +72,7 @@ class Ledger:
     def commit_chunk(self, chunk: ChunkResult) -> JobState:
         """Drift rows, counters, checkpoint and heartbeat together. Returns the state, which may ask for an end."""
         with self.held() as job:
-            Drift.objects.bulk_create(
-                [self._drift_row(finding, chunk.receipts.get(finding.key)) for finding in chunk.findings],
-                batch_size=DRIFT_ROWS_PER_STATEMENT,
-            )
+            self._copy_drift(chunk)
             for finding in chunk.findings:
                 setattr(job, finding.kind.value, getattr(job, finding.kind.value) + 1)
             job.scanned += chunk.scanned
@@ -106,26 +113,36 @@ class Ledger:
             Job.objects.filter(pk=job.pk).update(heartbeat_at=Now())
             return JobState(job.state)
 
-    def _drift_row(self, finding: Finding, receipt: Receipt | None) -> Drift:
+    def _copy_drift(self, chunk: ChunkResult) -> None:
+        """The chunk's drift rows by COPY: several times faster than INSERT, and drift comes by the hundred thousand."""
+        if not chunk.findings:
+            return
+        now = timezone.now()
+        with connection.wrap_database_errors, connection.cursor() as cursor, cursor.copy(_COPY_DRIFT) as copy:
+            for finding in chunk.findings:
+                copy.write_row(self._drift_row(finding, chunk.receipts.get(finding.key), now))
+
+    def _drift_row(self, finding: Finding, receipt: Receipt | None, now: datetime) -> tuple[object, ...]:
+        """The values of `_DRIFT_COLUMNS`."""
         source, index = finding.source, finding.index
-        return Drift(
-            job_id=self.job_id,
-            task_id=str(finding.key),
-            kind=finding.kind.value,
-            fields=list(finding.fields),
-            source=self._values(source),
-            index=self._values(index),
-            source_version=source.version if source else None,
-            index_version=index.version if index else None,
-            source_updated_at=source.updated_at if source else None,
-            partition=receipt.partition if receipt else None,
-            offset=receipt.offset if receipt else None,
-            published_at=Now() if receipt else None,
-            verification=Verification.PENDING if receipt else Verification.NONE,
+        return (
+            self.job_id,
+            str(finding.key),
+            finding.kind.value,
+            list(finding.fields),
+            self._values(source),
+            self._values(index),
+            source.version if source else None,
+            index.version if index else None,
+            source.updated_at if source else None,
+            receipt.partition if receipt else None,
+            receipt.offset if receipt else None,
+            now if receipt else None,
+            (Verification.PENDING if receipt else Verification.NONE).value,
         )
 
-    def _values(self, row: Row | None) -> dict[str, Json] | None:
+    def _values(self, row: Row | None) -> str | None:
         if row is None or row.deleted:
             return None
         named = dict(zip(self._names, map(to_json, row.values), strict=True))
-        return named | {"organization": to_json(row.organization)}
+        return json.dumps(named | {"organization": to_json(row.organization)})

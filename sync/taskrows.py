@@ -60,6 +60,19 @@ class KeyColumn:
     def dump(self, key: Key) -> Key:
         return str(key) if self.as_text else key
 
+    @property
+    def any_of(self) -> sql.SQL:
+        """What a column is compared with to be one of the keys of `array`."""
+        types = {KeyKind.UUID: "uuid[]", KeyKind.INTEGER: "int8[]", KeyKind.TEXT: "text[]"}
+        return sql.SQL(f"ANY(%s::{'text[]' if self.as_text else types[self.kind]})")
+
+    def array(self, keys: Sequence[Key]) -> object:
+        """Many keys as one parameter. UUIDs and integers need no quoting and go as one text: adapting them one by one
+        would cost more than reading their rows."""
+        if self.kind is KeyKind.TEXT or self.as_text:
+            return [str(key) for key in keys]
+        return "{" + ",".join(map(str, keys)) + "}"
+
     def load(self, value: object) -> Key:
         """Raises OutsideDataError for a value that is no key of this kind."""
         try:
@@ -165,15 +178,24 @@ class TaskRows:
             values["after"] = task.dump(after)
         return [self._row(values) for values in self.database.rows(query, values)]
 
+    def having(self, column: str, value: str, limit: int) -> list[Row]:
+        """The first rows, by key, whose `column` reads `value`: at most `limit`. One query."""
+        task, _ = self.keys
+        query = sql.SQL("{} WHERE {}::text = %(value)s AND {} ORDER BY {} LIMIT %(limit)s").format(
+            self._select, identifier(column), self.condition, task.order
+        )
+        return [self._row(values) for values in self.database.rows(query, {"value": value, "limit": limit})]
+
     def by_keys(self, keys: Sequence[Key]) -> dict[Key, Row]:
         """As `sync.engine.rows.Side.by_keys`; one query for each 5,000 keys."""
         task, _ = self.keys
-        query = sql.SQL("{} WHERE {} = ANY(%s) AND {}").format(self._select, task.match, self.condition)
+        query = sql.SQL("{} WHERE {} = {} AND {}").format(self._select, task.match, task.any_of, self.condition)
         found: dict[Key, Row] = {}
         for start in range(0, len(keys), BATCH_KEYS):
-            batch = [task.dump(key) for key in keys[start : start + BATCH_KEYS]]
-            rows = (self._row(values) for values in self.database.rows(query, (batch,)))
-            found |= {row.key: row for row in rows}
+            batch = task.array(keys[start : start + BATCH_KEYS])
+            for values in self.database.rows(query, (batch,)):
+                row = self._row(values)
+                found[row.key] = row
         return found
 
     def _row(self, values: tuple[Any, ...]) -> Row:

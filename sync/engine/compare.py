@@ -27,11 +27,17 @@ class Judgement:
 
 def drift_kind(source: Row | None, index: Row | None) -> DriftKind | None:
     """How the index is wrong about one task, or None where it is right. A deleted source row must not be indexed."""
+    kind = presence_kind(source, index)
+    if kind is not None or source is None or source.deleted or index is None:
+        return kind
+    return None if same_task(source, index) else DriftKind.STALE
+
+
+def presence_kind(source: Row | None, index: Row | None) -> DriftKind | None:
+    """What is wrong already by one side having the task and the other not; None where nothing is, so far."""
     if source is None or source.deleted:
         return None if index is None else DriftKind.ORPHAN
-    if index is None:
-        return DriftKind.MISSING
-    return None if same_task(source, index) else DriftKind.STALE
+    return DriftKind.MISSING if index is None else None
 
 
 def same_task(source: Row, index: Row) -> bool:
@@ -65,13 +71,15 @@ def judge(
     unsettled = 0
     for key in suspects:
         mine, theirs = source.get(key), index.get(key)
-        kind = drift_kind(mine, theirs)
+        fields: tuple[str, ...] = ()
+        kind = presence_kind(mine, theirs)
+        if kind is None and mine and theirs and not mine.deleted and (fields := differing_fields(mine, theirs, names)):
+            kind = DriftKind.STALE
         if kind is None:
             continue
         if mine is not None and not has_settled(mine, now, settle):
             unsettled += 1
             continue
-        fields = differing_fields(mine, theirs, names) if kind is DriftKind.STALE and mine and theirs else ()
         findings.append(Finding(key, kind, mine, theirs, fields))
     return Judgement(tuple(findings), unsettled)
 

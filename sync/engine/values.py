@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
+from types import NoneType
 from typing import Any, TypeAlias
 from uuid import UUID
 
@@ -31,8 +32,8 @@ def to_json(value: object) -> Json:
     Numerics (Decimal) and bytes become text (bytes as hexadecimal digits), timestamps ISO 8601 in UTC with microseconds
     and +00:00, intervals their seconds as text. What is not known is written as its own text.
     """
-    if value is None or isinstance(value, bool):
-        return value
+    if type(value) in _WRITTEN_AS_THEY_ARE:
+        return value  # type: ignore[return-value]  # as the set says
     return next((write(value) for kind, write in _WRITERS if isinstance(value, kind)), str(value))
 
 
@@ -57,8 +58,15 @@ _WRITERS: tuple[tuple[type | tuple[type, ...], Callable[[Any], Json]], ...] = (
 )
 
 
+# What most columns are: by its exact type, without asking through the table above or below.
+_WRITTEN_AS_THEY_ARE = frozenset({NoneType, bool, int, str})
+_EQUAL_OR_NOT = frozenset({NoneType, bool, int, str, UUID})
+
+
 def agree(one: object, other: object) -> bool:
     """Whether both values mean the same, though the stores may have them as different types. Symmetric."""
+    if type(one) is type(other) and type(one) in _EQUAL_OR_NOT:
+        return one == other
     one, other = _plain(one), _plain(other)
     if one is None or other is None or isinstance(one, bool) or isinstance(other, bool):
         return one is other

@@ -53,10 +53,9 @@ class Drift(models.Model):
     class Meta:
         default_permissions = ("view",)
         verbose_name_plural = "drift"
-        constraints = [models.UniqueConstraint(fields=["job", "task_id"], name="drift_once_per_job")]
+        constraints = [models.UniqueConstraint(fields=["task_id", "job"], name="drift_once_per_job")]
         indexes = [
             models.Index(fields=["job", "id"], name="drift_of_job"),
-            models.Index(fields=["task_id"], name="drift_of_task"),
             models.Index(
                 fields=["job", "id"], name="drift_to_verify", condition=models.Q(verification=Verification.PENDING)
             ),
