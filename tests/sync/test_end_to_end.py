@@ -41,8 +41,10 @@ pytestmark = [
 
 BASE = Path(__file__).resolve().parents[2]
 MANAGE = (sys.executable, str(BASE / "manage.py"))
-SIZE = Size(organizations=20, tasks=6_000, largest=3_000)
-CHUNK_ROWS = 15  # two hundred chunks in the largest organization: time enough to be hit in the middle
+# Below the size from which an organization is walked in packed chunks, and in chunks so small that there are hundreds
+# of them: time enough to be hit in the middle, and a bound on what may be published twice.
+SIZE = Size(organizations=20, tasks=5_000, largest=1_700)
+CHUNK_ROWS = 8
 PATIENCE = 60.0
 NAME = "end_to_end"
 TOPIC = "task-updates-end-to-end"
@@ -205,16 +207,23 @@ def disturbed(console: Console) -> Disturbed:
     return Disturbed(console.queue_sync(organization), undisturbed, gap.lost)
 
 
-def assert_as_undisturbed(console: Console, disturbed: Disturbed, *, twice_at_most: int) -> None:
-    """Done, with the counters of an undisturbed run, no drift left, and at most so many messages a second time."""
+def assert_as_undisturbed(console: Console, disturbed: Disturbed, *, open_chunk: int) -> None:
+    """Done, every lost task published, no drift left, and the counters of an undisturbed run.
+
+    `open_chunk` tasks may have been published by an attempt that died before it could commit them. The next attempt
+    publishes those a second time, or finds that the indexer was quicker and does not count them.
+    """
     job = console.wait_for(disturbed.number)
-    assert {name: job[name] for name in COUNTERS} == disturbed.undisturbed
-    assert (job["published"], job["verified"], job["unresolved"]) == (disturbed.lost, disturbed.lost, 0)
+    found = sum(job[kind] for kind in COUNTERS if kind != "scanned")
+    assert job["scanned"] == disturbed.total
+    assert all(job[name] <= count for name, count in disturbed.undisturbed.items())
+    assert 0 <= disturbed.lost - found <= open_chunk
+    assert (job["published"], job["verified"], job["unresolved"]) == (found, found, 0)
     assert console.company.drift() == 0
     times = Counter(record.key for record in console.messages_of(disturbed.number))
     assert len(times) == disturbed.lost
     assert set(times.values()) <= {1, 2}
-    assert sum(count == 2 for count in times.values()) <= twice_at_most
+    assert sum(count == 2 for count in times.values()) <= open_chunk
 
 
 def test_affected_stage_sync_verify(console: Console) -> None:
@@ -240,7 +249,7 @@ def test_a_killed_work_horse_costs_one_chunk_at_most(console: Console, disturbed
         horse = console.wait_for_the_middle(disturbed.number, disturbed.total)
         assert horse in session_members(worker.pid)
         os.kill(horse, signal.SIGKILL)
-        assert_as_undisturbed(console, disturbed, twice_at_most=CHUNK_ROWS)
+        assert_as_undisturbed(console, disturbed, open_chunk=CHUNK_ROWS)
         assert worker.alive
     assert [outcome for outcome, _ in console.attempts(disturbed.number)] == ["killed", "done"]
 
@@ -254,7 +263,7 @@ def test_a_killed_worker_takes_its_horse_along_and_another_goes_on(console: Cons
     before = console.job(disturbed.number)
     assert before["scanned"] < disturbed.total
     with console.worker("second-worker"):
-        assert_as_undisturbed(console, disturbed, twice_at_most=CHUNK_ROWS)
+        assert_as_undisturbed(console, disturbed, open_chunk=CHUNK_ROWS)
     assert [outcome for outcome, _ in console.attempts(disturbed.number)] == ["vanished", "done"]
 
 
@@ -268,7 +277,7 @@ def test_a_stopped_worker_ends_at_a_checkpoint_and_another_goes_on(console: Cons
     assert (stopped["state"], 0 < stopped["scanned"] < disturbed.total) == ("queued", True)
     begun = time.monotonic()
     with console.worker("second-worker"):
-        assert_as_undisturbed(console, disturbed, twice_at_most=0)
+        assert_as_undisturbed(console, disturbed, open_chunk=0)
     assert time.monotonic() - begun < 30
     assert [outcome for outcome, _ in console.attempts(disturbed.number)] == ["hibernated", "done"]
 
