@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Protocol, Self
 
 from opsconsole.estate.model import Estate, IndexAdapter
-from sync.engine.rows import Side
+from sync.engine.rows import Row, Side
 from sync.index.http import HttpIndex
 from sync.index.postgres import PostgresIndex
+
+MOST_SEARCHED = 1_000
 
 
 class IndexSide(Side, Protocol):
@@ -19,6 +22,11 @@ class IndexSide(Side, Protocol):
 
     def ping(self) -> str:
         """One sentence about the index that answered."""
+        ...
+
+    def search(self, status: str, limit: int) -> Sequence[Row]:
+        """The first tasks, by key, that the index has in `status` (the source's word for it): at most `limit`, which is
+        at most MOST_SEARCHED."""
         ...
 
     def close(self) -> None: ...

@@ -17,6 +17,7 @@ from opsconsole.errors import OutsideDataError
 from opsconsole.estate.model import Estate
 from opsconsole.keys import BadKeyError, Key, KeyKind, parse_key
 from sync.engine.rows import Row
+from sync.engine.values import agree
 from sync.index.retry import request_with_retries
 from sync.taskrows import microseconds
 
@@ -38,6 +39,7 @@ class HttpIndex:
         self._pause = pause
         self._id_kind = tasks.id_type
         self._organization_kind = estate.source.organizations.id_type
+        self._status = tasks.compare.index(tasks.status) if tasks.status in tasks.compare else None
         self._names = tuple(index.fields.get(name, name) for name in tasks.compare)
         self._version_from_updated_at = not tasks.version
         headers = {"Accept": "application/json", "User-Agent": "opsconsole"}
@@ -79,14 +81,30 @@ class HttpIndex:
         self._check_page(rows, organization, after)
         return rows
 
+    def search(self, status: str, limit: int) -> Sequence[Row]:
+        """The first tasks, by key, that the index has in `status`: at most `limit`. One request."""
+        rows = self._fetch({"status": status, "limit": str(limit)}, limit)
+        self._check_order(rows, None)
+        if self._status is not None:
+            for row in rows:
+                if not agree(row.values[self._status], status):
+                    raise self._wrong(
+                        f"answered with task {row.key} in status {row.values[self._status]!r} when {status!r} was asked"
+                    )
+        return rows
+
     def _check_page(self, rows: Sequence[Row], organization: Key, after: Key | None) -> None:
         """A page in another order would make the walk skip tasks silently."""
-        previous = after
         for row in rows:
             if row.organization != organization:
                 raise self._wrong(
                     f"answered with task {row.key} of organization {row.organization} when {organization} was asked"
                 )
+        self._check_order(rows, after)
+
+    def _check_order(self, rows: Sequence[Row], after: Key | None) -> None:
+        previous = after
+        for row in rows:
             if previous is not None and not _before(previous, row.key):
                 raise self._wrong(f"is not ordered by id: task {row.key} came after {previous}")
             previous = row.key

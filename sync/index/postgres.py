@@ -31,6 +31,12 @@ def index_shape(estate: Estate) -> TaskShape:
     )
 
 
+def status_name(estate: Estate) -> str:
+    """What the index calls the column of the task's status."""
+    name = estate.source.tasks.status
+    return estate.index.fields.get(name, name)
+
+
 class PostgresIndex:
     """Reads the index's table; connects with the first read."""
 
@@ -42,6 +48,7 @@ class PostgresIndex:
             connect_timeout=estate.index.connect_timeout,
         )
         self.tasks = TaskRows(self.database, index_shape(estate))
+        self._status = status_name(estate)
 
     def __enter__(self) -> Self:
         return self
@@ -65,3 +72,7 @@ class PostgresIndex:
     def by_keys(self, keys: Sequence[Key]) -> dict[Key, Row]:
         """The tasks with these keys, whatever their organization. One query for each 5,000."""
         return self.tasks.by_keys(keys)
+
+    def search(self, status: str, limit: int) -> Sequence[Row]:
+        """The first tasks, by key, that the index has in `status`: at most `limit`. One query."""
+        return self.tasks.having(self._status, status, limit)

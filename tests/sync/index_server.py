@@ -30,8 +30,9 @@ def answer_with(tasks: Iterable[object]) -> Answer:
 class IndexServer:
     """`tasks` must be in the order of their ids. Scripted answers go first, one a request; `requests` are targets."""
 
-    def __init__(self, tasks: Iterable[dict[str, object]] = (), token: str = "") -> None:
+    def __init__(self, tasks: Iterable[dict[str, object]] = (), token: str = "", status_field: str = "status") -> None:
         self.tasks = list(tasks)
+        self.status_field = status_field
         self.token = token
         self.script: deque[Answer] = deque()
         self.requests: list[str] = []
@@ -73,6 +74,9 @@ class IndexServer:
         if "ids" in query:
             wanted = {unquote(written) for written in query["ids"][0].split(",")}
             return answer_with(task for task in self.tasks if str(task["id"]) in wanted)
+        if "status" in query:
+            having = (task for task in self.tasks if task.get(self.status_field) == query["status"][0])
+            return answer_with(list(having)[: int(query["limit"][0])])
         matching = [task for task in self.tasks if str(task["organization_id"]) == query["organization"][0]]
         if "after" in query:
             ids = [str(task["id"]) for task in self.tasks]

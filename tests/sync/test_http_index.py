@@ -186,3 +186,17 @@ def test_a_connection_cut_off(server: IndexServer, index: HttpIndex) -> None:
     server.script += [replace(OK, cut=True)] * TRIES
     with pytest.raises(UnavailableError, match="broke the connection off"):
         page(index)
+
+
+def test_search_refuses_another_status_another_order_and_too_many(server: IndexServer, index: HttpIndex) -> None:
+    for tasks, said in (
+        ([task(1), task(2, status="completed")], "in status 'completed'"),
+        ([task(2), task(1)], "not ordered by id"),
+        ([task(1), task(2), task(3)], "at most 2"),
+    ):
+        server.script.append(answer_with(tasks))
+        with pytest.raises(OutsideDataError, match=said):
+            index.search("waiting", 2)
+    server.script.append(answer_with([task(1)]))
+    assert [row.key for row in index.search("waiting", 2)] == [UUID(int=1)]
+    assert server.requests[-1] == "/tasks?status=waiting&limit=2"

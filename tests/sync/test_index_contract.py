@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
@@ -22,8 +22,8 @@ from sync.source import Source
 from tests.sync.index_server import IndexServer
 from tests.sync.stores import COLUMN_TYPES, Store, estate_of, key_of, temporary_store
 
-COMPARE = ("title", "due", "amount", "done", "meta")
-INDEX_NAMES = {"title": "task_title"}
+COMPARE = ("title", "state", "due", "amount", "done", "meta")
+INDEX_NAMES = {"title": "task_title", "state": "task_state"}
 LARGE, SMALL, EMPTY = 9_001, 9_002, 9_003
 NEW_YORK = timezone(timedelta(hours=-5))
 
@@ -32,6 +32,7 @@ def content(number: int) -> dict[str, object]:
     """Compared values of task `number`: NULLs, zones and microseconds among them."""
     return {
         "title": None if number % 5 == 0 else f"Aufgabe № {number} “ü” 'x' \\ %s",
+        "state": None if number % 11 == 0 else "in progress, 'now'" if number % 4 == 0 else "completed",
         "due": None if number % 7 == 0 else datetime(2026, 3, 8, 1, 30, 0, number, tzinfo=NEW_YORK),
         "amount": None if number % 3 == 0 else Decimal(number) / 100,
         "done": None if number % 4 == 0 else number % 2 == 0,
@@ -58,7 +59,8 @@ def fill(store: Store, kind: KeyKind, key_type: str, names: dict[str, str]) -> N
     columns = {name: names.get(name, name) for name in COMPARE}
     store.run(
         f"CREATE TABLE tasks (id {key_type} PRIMARY KEY, organization_id {key_type} NOT NULL, version bigint,"
-        f" updated_at timestamptz, {columns['title']} text, due timestamptz, amount numeric, done boolean, meta jsonb)"
+        f" updated_at timestamptz, {columns['title']} text, {columns['state']} text,"
+        " due timestamptz, amount numeric, done boolean, meta jsonb)"
     )
     for row in expected_rows(kind):
         values = {columns[name]: value for name, value in zip(COMPARE, row.values, strict=True)}
@@ -77,6 +79,7 @@ def settings(store: Store | None, kind: KeyKind) -> SourceSettings:
             organization="organization_id",
             compare=COMPARE,
             id_type=kind,
+            status="state",
             version="version",
         ),
     )
@@ -86,7 +89,7 @@ def as_task(row: Row) -> dict[str, object]:
     """A task as an endpoint gives it: its own types, and times at another offset."""
     assert row.updated_at is not None
     fields = dict(zip(COMPARE, map(to_json, row.values), strict=True))
-    fields["task_title"] = fields.pop("title")
+    fields |= {other: fields.pop(name) for name, other in INDEX_NAMES.items()}
     task = {
         "id": to_json(row.key),
         "organization_id": to_json(row.organization),
@@ -99,7 +102,9 @@ def as_task(row: Row) -> dict[str, object]:
 
 def open_side(name: str, kind: KeyKind, admin_url: str, stack: ExitStack) -> Side:
     if name == "http":
-        server = stack.enter_context(IndexServer(map(as_task, expected_rows(kind)), token="t0ken").running())
+        server = stack.enter_context(
+            IndexServer(map(as_task, expected_rows(kind)), token="t0ken", status_field="task_state").running()
+        )
         index = Index(
             IndexAdapter.HTTP, server.url, version="version", updated_at="updated_at", token="t0ken", fields=INDEX_NAMES
         )
@@ -210,6 +215,20 @@ def test_by_no_keys_is_nothing(side: Side) -> None:
 def test_many_keys_are_asked_in_bounded_pieces(side: Side, kind: KeyKind) -> None:
     keys = [key_of(kind, number) for number in range(1, 6_001)]
     assert len(side.by_keys(keys)) == 43
+
+
+@pytest.mark.parametrize(("status", "limit"), [("completed", 5), ("completed", 1_000), ("in progress, 'now'", 3)])
+def test_an_index_is_searched_by_status_in_key_order(side: Side, kind: KeyKind, status: str, limit: int) -> None:
+    if isinstance(side, Source):
+        assert not hasattr(side, "search")
+        return
+    search: Callable[[str, int], Sequence[Row]] = side.search  # type: ignore[attr-defined]
+    wanted = [row for row in expected_rows(kind) if row.values[COMPARE.index("state")] == status][:limit]
+    found = search(status, limit)
+    assert [row.key for row in found] == [row.key for row in wanted]
+    for one, row in zip(found, wanted, strict=True):
+        assert_same(one, row)
+    assert not search("nobody has this", limit)
 
 
 def test_it_says_that_it_answers(side: Side) -> None:
