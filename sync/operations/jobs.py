@@ -43,10 +43,10 @@ def check_organization(text: str, mode: Mode, actor: audit.Actor, *, enqueue: bo
         trace_id=uuid4(),
         created_by=actor.name,
     )
-    return _create(job, actor, enqueue=enqueue)
+    return create_job(job, actor, enqueue=enqueue)
 
 
-def sync_tasks(lines: Iterable[str], mode: Mode, actor: audit.Actor, *, enqueue: bool = True) -> Job:
+def sync_tasks(lines: Iterable[str], mode: Mode, actor: audit.Actor, *, reason: str = "", enqueue: bool = True) -> Job:
     """A job for tasks named by hand: each is compared, and in mode `sync` published where it differs.
 
     Raises UsageError where an id is bad, or known to neither source nor index, or there are too many.
@@ -65,7 +65,7 @@ def sync_tasks(lines: Iterable[str], mode: Mode, actor: audit.Actor, *, enqueue:
         trace_id=uuid4(),
         created_by=actor.name,
     )
-    return _create(job, actor, enqueue=enqueue)
+    return create_job(job, actor, reason=reason, enqueue=enqueue)
 
 
 def _require_known_tasks(keys: tuple[Key, ...]) -> None:
@@ -80,14 +80,24 @@ def _require_known_tasks(keys: tuple[Key, ...]) -> None:
         raise UsageError(f"Known to neither source nor index: {some_of(unknown)}. Nothing was done.")
 
 
-def _create(job: Job, actor: audit.Actor, *, enqueue: bool) -> Job:
+def create_job(job: Job, actor: audit.Actor, *, reason: str = "", enqueue: bool = True) -> Job:
+    """Save a new job, audited, and put it into the queue. Raises UsageError where its organization has an active one,
+    UnavailableError without Redis."""
     if enqueue:
         queueing.require_reachable()
     try:
         with transaction.atomic():
             job.save()
             JobEvent.objects.create(job=job, message=f"Queued by {actor.name}.")
-            audit.record(actor, "job.created", f"job:{job.pk}", trace_id=job.trace_id, mode=job.mode, of=job.subject)
+            audit.record(
+                actor,
+                "job.created",
+                f"job:{job.pk}",
+                reason=reason,
+                trace_id=job.trace_id,
+                mode=job.mode,
+                of=job.subject,
+            )
             if enqueue:
                 queueing.enqueue_after_commit([job])
     except IntegrityError as error:
