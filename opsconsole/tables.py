@@ -38,11 +38,14 @@ class ConsoleTable(tables.Table):
         page: KeysetPage[Any] | None = None,
         label: str = "Table",
         total: CappedCount | None = None,
+        request: HttpRequest | None = None,
         **kwargs: Any,
     ) -> None:
         # Not in Meta: a subclass with a Meta of its own, or with none, would lose them.
         kwargs["attrs"] = {"class": "table"} | (self._meta.attrs or {}) | kwargs.get("attrs", {})
         super().__init__(*args, template_name="components/table.html", orderable=False, **kwargs)
+        # Not handed on: django-tables2 would cut the page at 25 rows and read `?page=` and `?per_page=` by itself.
+        self.request = request
         self.keyset = page
         self.label = label
         self.total = total
