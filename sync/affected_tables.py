@@ -12,8 +12,6 @@ from django.db.models import QuerySet, TextChoices
 from django.db.models.functions import Left
 from django.http import HttpRequest
 from django.urls import reverse
-from django.utils.html import format_html
-from django.utils.safestring import SafeString
 
 from opsconsole import estate, words
 from opsconsole.keyset import CappedCount, page_of
@@ -22,7 +20,7 @@ from opsconsole.tones import Tone
 from sync.customers import shown_id
 from sync.models import AffectedRow, Job, QueryRun, SkippedOrganization, StagedOrganization
 from sync.source import UpdatedTask
-from sync.tables import ListTable, TookColumn, cell
+from sync.tables import NUMBERS, ListTable, TookColumn, cell
 
 NAME_SORTED_BY = 100
 """Characters of a name that order the list: a cursor carries them, and must stay short."""
@@ -70,19 +68,17 @@ class AffectedTable(ListTable):
     selected = SelectColumn(accessor="row__organization_id", label=lambda line: line.label)
     organization = cell("affected_organization", accessor="row")
     standing = cell("affected_standing", verbose_name="Now", attrs={"td": {"class": "status"}})
-    updated = NumberColumn(accessor="row__updated", verbose_name="Tasks updated")
-    completed = NumberColumn(accessor="row__completed", verbose_name="Completed")
-    first_update = WhenColumn(accessor="row__first_update", verbose_name="First update")
-    last_update = WhenColumn(accessor="row__last_update", verbose_name="Last update")
+    updated = cell("affected_updated", accessor="row", attrs=NUMBERS)
+    completed = NumberColumn(accessor="row__completed")
+    last_update = cell("affected_updates", accessor="row", verbose_name="First, last update (UTC)")
     checked = WhenColumn(accessor="row__last_checked_at", verbose_name="Last check")
-    found = NumberColumn(accessor="row__last_check_found", verbose_name="It found")
-    why = ConsoleColumn(accessor="row", verbose_name="Why")
+    found = NumberColumn(accessor="row__last_check_found")
 
     sorts = {
         "organization": "name_start",
         "updated": "updated",
         "completed": "completed",
-        "first_update": "first_update",
+        "first_update": "first_update",  # no header of its own: the page shows both ends in one cell
         "last_update": "last_update",
         "checked": "last_checked_at",
         "found": "last_check_found",
@@ -96,14 +92,6 @@ class AffectedTable(ListTable):
         total = CappedCount(run.organizations, capped=False)
         label = "Affected organizations"
         return cls(lines_of(page.rows), page=page, label=label, total=total, request=request, **kwargs)
-
-    def render_why(self, value: AffectedRow, record: AffectedLine) -> SafeString:
-        return format_html(
-            '<a href="{}" aria-label="Tasks of {}">{}</a>',
-            reverse("sync:affected_why", args=[value.run_id, value.organization_id]),
-            record.label,
-            "Tasks",
-        )
 
 
 def rows_of(run: QueryRun) -> QuerySet[AffectedRow]:
@@ -153,7 +141,7 @@ class UpdatedTaskTable(ListTable):
 def as_text(value: object) -> str | None:
     if value is None:
         return None
-    return words.utc(value) if isinstance(value, datetime) and value.tzinfo else str(value)
+    return f"{words.utc(value)} UTC" if isinstance(value, datetime) and value.tzinfo else str(value)
 
 
 def task_page(task_id: str) -> str:

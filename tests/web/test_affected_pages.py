@@ -30,6 +30,7 @@ _numbers = itertools.count(1)
 BUDGET = 12
 WINDOW = {"from": "2031-05-01 12:00:00", "to": "2031-05-01 13:00:00"}
 WINDOW_LISTS = {name: [value] for name, value in WINDOW.items()}
+REST = "0000-4000-8000-000000000000"
 HOSTILE = "=HYPERLINK(\"http://x\")<script>alert('1')</script>"
 
 
@@ -150,11 +151,24 @@ def test_every_sort_walks_all_rows_once(hit: list[UUID], sort: str, way: str) ->
     assert sorted(seen) == sorted(str(one) for one in hit)
 
 
+def test_every_row_of_a_page_is_on_it(hit: list[UUID]) -> None:
+    client = logged_in(Role.VIEWER)
+    run = finished(client)
+    AffectedRow.objects.bulk_create(
+        AffectedRow(
+            run=run, organization_id=f"{n:08d}-{REST}", updated=1, completed=0, first_update=START, last_update=START
+        )
+        for n in range(60)
+    )
+    first = text_of(counted(client, f"/sync/affected/runs/{run.pk}/?page=2&per_page=x"))
+    assert first.count("/why/") == 50
+    assert 'rel="next"' in first
+    assert text_of(counted(client, f"/sync/affected/runs/{run.pk}/?size=200")).count("/why/") == 63
+
+
 def test_what_is_counted_is_what_is_exported(hit: list[UUID]) -> None:
     client = logged_in(Role.VIEWER)
-    rows = [
-        {"organization_id": f"{number:08d}-0000-4000-8000-000000000000", "name": f"n{number}"} for number in range(4500)
-    ]
+    rows = [{"organization_id": f"{number:08d}-{REST}", "name": f"n{number}"} for number in range(4500)]
     run = finished(client)
     AffectedRow.objects.bulk_create(
         AffectedRow(run=run, updated=1, completed=0, first_update=START, last_update=START, **row) for row in rows
@@ -249,7 +263,7 @@ def test_a_run_is_a_bookmark_of_its_query(hit: list[UUID]) -> None:
 
 def test_a_list_too_long_for_an_address_is_named_by_its_run(hit: list[UUID]) -> None:
     client = logged_in(Role.VIEWER)
-    run = finished(client, without="\n".join(f"{n:08d}-0000-4000-8000-000000000000" for n in range(500)))
+    run = finished(client, without="\n".join(f"{n:08d}-{REST}" for n in range(500)))
     page = text_of(client.get(f"/sync/affected/runs/{run.pk}/"))
     assert f"/sync/affected/?like={run.pk}" in page
     assert "00000499-0000" in text_of(client.get(f"/sync/affected/?like={run.pk}"))
