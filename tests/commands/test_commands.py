@@ -276,6 +276,19 @@ class TestProcessBatch:
         (job,) = Job.objects.all()
         assert (answer["mode"], answer["jobs"][0]["job"], answer["batch"]) == ("report", job.pk, job.batch_id)
 
+    def test_paced_as_asked(self, company: Company) -> None:
+        make_staged(*map(str, company.organizations()[:4]))
+        pace = ("--at-once", "2", "--canary", "3", "--stop-after", "1", "--order", "largest", "--auto-advance")
+        assert run("process_batch", "--size", "4", "--name", "Night", "--tag", "a", "--tag", "b", *pace).status == 0
+        batch = Batch.objects.get()
+        assert (batch.most_at_once, batch.canary, batch.stop_after_failures, batch.order) == (2, 3, 1, "largest")
+        assert (batch.name, batch.tags, batch.auto_advance, batch.keep_staged) == ("Night", ["a", "b"], True, True)
+        assert Job.objects.filter(state=JobState.QUEUED).count() == 2
+
+    def test_a_canary_too_large_for_its_batch(self) -> None:
+        make_staged("1")
+        assert_one_sentence(run("process_batch", "--canary", "10", "--json"), 2, "allowed are 0 (none) to 9")
+
     @pytest.mark.parametrize("size", ["0", "-1", "10001"])
     def test_a_size_that_is_not_possible(self, size: str) -> None:
         make_staged("1")

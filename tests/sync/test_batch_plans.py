@@ -214,6 +214,17 @@ class TestStart:
         assert acts(batch) == ["batch.started"]
 
     @pytest.mark.usefixtures("queue")
+    def test_jobs_differ_in_nothing_but_their_organization(self) -> None:
+        stage(4)
+        batch = start(replace(SYNC, window=DAY))
+        own = {"id", "organization_id", "organization_name"}
+        rows = list(batch.jobs.order_by("pk").values())
+        common = [{name: value for name, value in row.items() if name not in own} for row in rows]
+        assert common == [common[0]] * 4
+        assert [row["organization_name"] for row in rows] == [f"Organization {number}" for number in range(4)]
+        assert [job.events.count() for job in batch.jobs.all()] == [1] * 4
+
+    @pytest.mark.usefixtures("queue")
     @pytest.mark.parametrize("keep", [True, False])
     def test_a_report_keeps_its_organizations_staged_unless_told_otherwise(self, keep: bool) -> None:
         stage(5)
