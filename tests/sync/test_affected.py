@@ -9,6 +9,7 @@ from datetime import timedelta
 from uuid import UUID, uuid4
 
 import pytest
+from django.core.management import call_command
 from django.utils import timezone
 
 from opsconsole import estate
@@ -105,6 +106,15 @@ def test_a_pasted_list_in_any_shape_can_be_left_out(hit: list[UUID]) -> None:
     assert found(AffectedQuery(HOUR, exclude=(f"'s-{hit[0]}', {hit[1]}", ""))) == {hit[2]}
     with pytest.raises(UsageError, match="line 1"):
         found(AffectedQuery(HOUR, exclude=("nonsense",)))
+
+
+def test_the_command_asks_the_same_query(hit: list[UUID], capsys: pytest.CaptureFixture[str]) -> None:
+    window = ("--from", "2031-05-01 12:00:00", "--to", "2031-05-01 13:00:00", "--ids-only")
+    StagedOrganization.objects.create(organization_id=str(hit[0]), staged_by="ada")
+    call_command("affected_orgs", *window, "--min", "2", "--status", "waiting", "--exclude-staged")
+    assert capsys.readouterr().out.split() == [f"s-{hit[1]}"]
+    with pytest.raises(SystemExit, match="2"):
+        call_command("affected_orgs", *window, "--min", "0")
 
 
 def test_a_run_keeps_what_was_found_with_the_last_check(hit: list[UUID]) -> None:
