@@ -10,7 +10,7 @@ from django.db import transaction
 from django.db.models.functions import Now
 
 from opsconsole import audit
-from sync.failures import LOOPING_AFTER, Failure, retry_delay
+from sync.failures import LOOPING_AFTER, Failure, fingerprint, retry_delay
 from sync.models import (
     Attempt,
     AttemptOutcome,
@@ -24,6 +24,9 @@ from sync.models import (
 from sync.models.job import HELD_STATES
 from sync.queueing import JOB_FUNCTION, enqueue_after_commit
 from sync.signals import job_ended, job_looping
+
+LOOPING_ERROR = "Looping"
+NO_ERROR = {"error": "", "error_type": "", "error_fingerprint": ""}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +52,7 @@ def say(job: Job, message: str, level: EventLevel = EventLevel.INFO) -> None:
 def finish(job: Job, message: str, level: EventLevel, peak_memory: int | None) -> bool:
     """The job is done. False where the attempt no longer holds it."""
     with transaction.atomic():
-        if not Job.objects.end(job.pk, job.fence, JobState.DONE, error="", error_type=""):
+        if not Job.objects.end(job.pk, job.fence, JobState.DONE, **NO_ERROR):
             return False
         end_attempt(job, AttemptOutcome.DONE, peak_memory=peak_memory)
         say(job, message, level)
@@ -104,7 +107,12 @@ def fail(job: Job, failure: Failure, peak_memory: int | None) -> None:
 
 
 def _failed(job: Job, failure: Failure) -> dict[str, object]:
-    return {"error": failure.sentence, "error_type": failure.error_type, "failures": job.failures + 1}
+    return {
+        "error": failure.sentence,
+        "error_type": failure.error_type,
+        "error_fingerprint": fingerprint(failure.error_type, failure.sentence),
+        "failures": job.failures + 1,
+    }
 
 
 def recover(job: Job, end: BadEnd) -> None:
@@ -132,7 +140,15 @@ def recover(job: Job, end: BadEnd) -> None:
 def _stop_looping(job: Job, end: BadEnd) -> None:
     attempts = job.stalled_attempts + 1
     sentence = f"{attempts} attempts in a row ended without the checkpoint moving: looping. The last: {end.sentence}"
-    Job.objects.end(job.pk, job.fence, JobState.LOOPING, error=sentence, stalled_attempts=attempts)
+    Job.objects.end(
+        job.pk,
+        job.fence,
+        JobState.LOOPING,
+        error=sentence,
+        error_type=LOOPING_ERROR,
+        error_fingerprint=fingerprint(LOOPING_ERROR, end.sentence),
+        stalled_attempts=attempts,
+    )
     say(job, sentence, EventLevel.ERROR)
     if job.organization_id:
         SkippedOrganization.objects.open().get_or_create(

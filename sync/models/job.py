@@ -187,7 +187,14 @@ class JobQuerySet(models.QuerySet["Job"]):
     def requeue(self, *, states: tuple[JobState, ...]) -> int:
         """Queue again what waits or has ended in one of `states`; counters and checkpoint stay."""
         return self.filter(state__in=states).update(
-            state=JobState.QUEUED, not_before=None, ended_at=None, enqueued_at=Now(), error="", error_type=""
+            state=JobState.QUEUED,
+            not_before=None,
+            ended_at=None,
+            cancel_requested_at=None,
+            enqueued_at=Now(),
+            error="",
+            error_type="",
+            error_fingerprint="",
         )
 
 
