@@ -183,6 +183,17 @@ class TestCounts:
         assert plan.expected_tasks == sum(sorted(sizes.values())[-3:])
         assert dict(StagedOrganization.objects.values_list("pk", "task_count")) == sizes
 
+    def test_of_a_window_are_those_updated_in_it(self, use_estate: EstateWriter, company: Company) -> None:
+        ids = [str(organization) for organization in company.organizations()]
+        company.in_source("UPDATE tasks SET updated_at = %s WHERE organization_id = ANY(%s)", DAY.start, ids[:2])
+        for organization in ids[:3]:
+            StagedOrganization.objects.create(organization_id=organization, staged_by="x")
+        inside = sum(batches.count_tasks(ids[:2]).values())
+        for origin in (None, Origin(names=dict.fromkeys(ids[:3], ""))):
+            plan = batches.make_plan(BatchOptions(size=3, window=DAY), PERSON, origin)
+            assert (plan.expected_tasks, contents_of(plan).reach_tasks) == (inside, inside)
+        assert not StagedOrganization.objects.exclude(task_count=None).exists()
+
     def test_a_source_away_matters_only_where_the_order_needs_it(
         self, use_estate: EstateWriter, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
@@ -13,10 +13,11 @@ from django.db.models.functions import Now
 
 from opsconsole import audit
 from opsconsole.errors import ConsoleError, UsageError
+from opsconsole.times import Window
 from sync.models import BatchOrder, BatchPlan, BatchRelation, Mode, StagedOrganization
 from sync.operations.batches.options import BatchOptions
 from sync.operations.batches.selection import Origin, Selection, choose, count_staged_tasks, count_tasks
-from sync.operations.estimate import Counted, Estimate, estimate, recent_rates
+from sync.operations.estimate import Counted, estimate, recent_rates
 from sync.operations.ids import some_of
 
 CONFIRMED_ABOVE_ORGANIZATIONS = 1_000
@@ -86,10 +87,10 @@ def make_plan(options: BatchOptions, actor: audit.Actor, origin: Origin | None =
     _require_possible(options, origin)
     if origin.names is None:
         count_as_needed(options)
-        return plan_of(options, origin, choose(options, origin), actor)
     selection = choose(options, origin)
-    # What a window has of an organization's tasks is not estimated: no need to have the source count them all.
-    return plan_of(options, origin, selection if options.window else _with_counts(selection), actor)
+    if origin.names is not None or options.window is not None:
+        selection = _with_counts(selection, options.window)
+    return plan_of(options, origin, selection, actor)
 
 
 def _require_possible(options: BatchOptions, origin: Origin) -> None:
@@ -100,6 +101,8 @@ def _require_possible(options: BatchOptions, origin: Origin) -> None:
 
 def count_as_needed(options: BatchOptions) -> None:
     """Count staged tasks at the source. Raises UnavailableError where the order needs them."""
+    if options.window is not None and options.order == BatchOrder.OLDEST:
+        return  # whole organizations say nothing about a window
     try:
         count_staged_tasks(options)
     except ConsoleError:
@@ -107,9 +110,9 @@ def count_as_needed(options: BatchOptions) -> None:
             raise  # the counts are its order; in the other case they are only an estimate
 
 
-def _with_counts(selection: Selection) -> Selection:
+def _with_counts(selection: Selection, window: Window | None) -> Selection:
     try:
-        counts = count_tasks(list(selection.names))
+        counts = count_tasks(list(selection.names), window)
     except ConsoleError:
         return selection
     counted = Counted(len(counts), sum(counts.values()))
@@ -136,13 +139,13 @@ def plan_of(options: BatchOptions, origin: Origin, selection: Selection, actor: 
     organizations = list(selection.names)
     bound = {"options": options.to_json(), "origin": _origin_json(origin)}
     rates = recent_rates()
-    expected = _estimate(options, len(organizations), selection.counted, rates)
+    expected = estimate(len(organizations), selection.counted, rates)
     shown = {
         "names": dict(selection.names) if origin.names is not None else None,
         "active": selection.active,
         "skipped": selection.skipped,
         "reach": selection.reach,
-        "reach_tasks": _estimate(options, selection.reach, selection.reach_counted, rates).tasks,
+        "reach_tasks": estimate(selection.reach, selection.reach_counted, rates).tasks,
         "about": expected.about,
         "no_time": expected.reason,
     }
@@ -155,12 +158,6 @@ def plan_of(options: BatchOptions, origin: Origin, selection: Selection, actor: 
         seconds_high=expected.high,
         made_by=actor.name,
     )
-
-
-def _estimate(options: BatchOptions, wanted: int, counted: Counted, rates: Sequence[float]) -> Estimate:
-    if options.window is not None:
-        return Estimate(wanted, None, about=True, reason="how many tasks a window has is not counted ahead")
-    return estimate(wanted, counted, rates)
 
 
 def hash_of(organizations: list[str], bound: Mapping[str, Any]) -> str:

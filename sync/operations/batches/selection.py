@@ -13,6 +13,7 @@ from django.db.models.expressions import OrderBy
 from opsconsole import estate
 from opsconsole.errors import UnavailableError
 from opsconsole.keys import restore_key
+from opsconsole.times import Window
 from sync.models import BatchOrder, BatchRelation, Job, Mode, SkippedOrganization, StagedOrganization
 from sync.models.job import ACTIVE_STATES, ORGANIZATION_KINDS
 from sync.operations.batches.options import BatchOptions
@@ -53,8 +54,9 @@ class Origin:
 class Selection:
     """`names` by id, in the order they run. `active` and `skipped` are those of an explicit list that were left out.
 
-    `counted` are those of them whose tasks are known. `reach` is what starting it sets off: with auto-advance all that
-    is ready, else the selection itself; `reach_counted` those of it whose tasks are known.
+    `counted` are those of them whose tasks are known; none with a window, whose tasks are counted apart.
+    `reach` is what starting it sets off: with auto-advance all that is ready, else the selection itself;
+    `reach_counted` those of it whose tasks are known.
     """
 
     names: Mapping[str, str]
@@ -95,7 +97,7 @@ def choose(options: BatchOptions, origin: Origin, *, lock: bool = False) -> Sele
     if lock:
         rows = rows.select_for_update(of=("self",), skip_locked=True)
     taken = list(rows[: options.size])
-    counts = [row.task_count for row in taken if row.task_count is not None]
+    counts = [row.task_count for row in taken if row.task_count is not None and options.window is None]
     counted = Counted(len(counts), sum(counts))
     names = {row.organization_id: row.name for row in taken}
     if not options.auto_advance:
@@ -103,7 +105,8 @@ def choose(options: BatchOptions, origin: Origin, *, lock: bool = False) -> Sele
     known = ready.order_by().aggregate(
         organizations=Count("organization_id"), counted=Count("task_count"), tasks=Sum("task_count")
     )
-    return Selection(names, counted, known["organizations"], Counted(known["counted"], known["tasks"] or 0))
+    reach = counted if options.window else Counted(known["counted"], known["tasks"] or 0)
+    return Selection(names, counted, known["organizations"], reach)
 
 
 def _choose_of_list(options: BatchOptions, origin: Origin, names: Mapping[str, str]) -> Selection:
@@ -145,8 +148,11 @@ def count_staged_tasks(options: BatchOptions) -> None:
         )
 
 
-def count_tasks(organizations: Sequence[str]) -> dict[str, int]:
-    """Tasks by organization, as far as the source could count them in COUNTING_SECONDS. Raises UnavailableError."""
+def count_tasks(organizations: Sequence[str], window: Window | None = None) -> dict[str, int]:
+    """Tasks (updated in `window`) by organization, as far as the source counts them in COUNTING_SECONDS.
+
+    Raises UnavailableError.
+    """
     settings = estate.current().source
     counts: dict[str, int] = {}
     end = time.monotonic() + COUNTING_SECONDS
@@ -156,7 +162,7 @@ def count_tasks(organizations: Sequence[str]) -> dict[str, int]:
             part = organizations[begin : begin + COUNTED_PER_STATEMENT]
             keys = [restore_key(settings.organizations.id_type, organization) for organization in part]
             try:
-                found = source.task_counts(keys)
+                found = source.task_counts(keys, window)
             except UnavailableError:
                 break
             counts |= {text: found[key] for text, key in zip(part, keys, strict=True)}
