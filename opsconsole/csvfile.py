@@ -25,6 +25,11 @@ def safe_cell(value: object) -> object:
     return f"'{value}" if isinstance(value, str) and FORMULA.match(value) else value
 
 
+def as_written(cell: str) -> str:
+    """What `safe_cell` was given, from what it gave back."""
+    return cell[1:] if cell.startswith("'") and FORMULA.match(cell[1:]) else cell
+
+
 def csv_lines(header: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterator[str]:
     """The file in pieces of some hundred lines. `rows` are read as the pieces are asked for."""
     writer = csv.writer(_Echo())

@@ -4,6 +4,7 @@ from opsconsole.access import Role, permission
 
 VIEW = permission("sync.view_job", Role.VIEWER)
 STAGE = permission("sync.stage_organizations", Role.OPERATOR)
+SKIP = permission("sync.skip_organizations", Role.OPERATOR)
 RUN = permission("sync.run_checks", Role.OPERATOR)
 CANCEL = permission("sync.cancel_job", Role.OPERATOR)
 QUERY = permission("sync.run_queries", Role.VIEWER)  # it only reads, under the source's statement timeout

@@ -9,8 +9,10 @@ class SyncConfig(AppConfig):
         from opsconsole.worker import work_horse_killed
         from sync import access, duties  # noqa: F401  (declares permissions; registers the clock's duties)
         from sync.operations.batches import close_when_last_job_ended
+        from sync.operations.skiplist import resolve_when_synced
         from sync.recovery import record_killed_horse
         from sync.signals import job_ended
 
         job_ended.connect(close_when_last_job_ended, dispatch_uid="sync.close_when_last_job_ended")
+        job_ended.connect(resolve_when_synced, dispatch_uid="sync.resolve_when_synced")
         work_horse_killed.connect(record_killed_horse, dispatch_uid="sync.record_killed_horse")

@@ -74,6 +74,7 @@ class SkippedOrganization(models.Model):
 
     class Meta:
         default_permissions = ()
+        permissions = [("skip_organizations", "Can put organizations on the skip list and take them off")]
         constraints = [
             models.UniqueConstraint(
                 fields=["organization_id"], condition=Q(resolved_at=None), name="one_open_skip_per_organization"
