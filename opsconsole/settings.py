@@ -25,11 +25,14 @@ ALLOWED_HOSTS = env.words("ALLOWED_HOSTS", () if IN_PRODUCTION else ("localhost"
 CSRF_TRUSTED_ORIGINS = env.words("CSRF_TRUSTED_ORIGINS")
 
 
+SHORTEST_SECRET = 32
+
+
 def refuse_unsafe_production() -> None:
     """Production does not start half safe: every reason is named at once."""
     reasons = []
-    if len(SECRET_KEY) < 32:
-        reasons.append("SECRET_KEY is missing or shorter than 32 characters")
+    if len(SECRET_KEY) < SHORTEST_SECRET:
+        reasons.append(f"SECRET_KEY is missing or shorter than {SHORTEST_SECRET} characters")
     if DEBUG:
         reasons.append("DEBUG is on")
     if not ALLOWED_HOSTS:
@@ -118,6 +121,7 @@ RQ_QUEUES = {
 }
 RQ = {"WORKER_CLASS": "opsconsole.worker.ConsoleWorker", "COMMIT_MODE": "auto"}
 RQ_SHOW_ADMIN_LINK = False
+WORKER_PRELOAD = ("sync.jobs",)
 
 ESTATE = env.text("OPSCONSOLE_ESTATE", str(BASE_DIR / "estate.toml"))
 

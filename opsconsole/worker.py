@@ -10,9 +10,11 @@ import ctypes
 import os
 import signal
 import threading
+from importlib import import_module
 from types import FrameType
 from typing import Any
 
+from django.conf import settings
 from django.db import DatabaseError, connections
 from django.dispatch import Signal
 from rq import Worker
@@ -29,8 +31,8 @@ PR_SET_PDEATHSIG = 1
 work_horse_killed = Signal()
 """Sent in the worker's parent process when its child died of a signal or without a word.
 
-Arguments: `worker` (its name), `function` (dotted name of the RQ job's function), `args` (its arguments), `wait_status` (as `os.waitpid`
-gives it), `peak_memory` (bytes).
+Arguments: `worker` (its name), `function` (dotted name of the RQ job's function), `args` (its arguments),
+`wait_status` (as `os.waitpid` gives it), `peak_memory` (bytes).
 """
 
 _stop_at_checkpoint = threading.Event()
@@ -58,6 +60,12 @@ class ConsoleWorker(Worker):
             "maintenance_interval": MAINTENANCE_INTERVAL,
         }
         super().__init__(*args, **kwargs)
+
+    def work(self, *args: Any, **kwargs: Any) -> bool:
+        # Imported once here rather than once in every child.
+        for module in settings.WORKER_PRELOAD:
+            import_module(module)
+        return bool(super().work(*args, **kwargs))
 
     def get_heartbeat_ttl(self, job: Job) -> int:
         return HEARTBEAT_TTL

@@ -12,7 +12,8 @@ from django.db.utils import Error as DatabaseError
 
 from opsconsole.worker import stop_requested
 from sync.ledger import FenceLostError, Ledger
-from sync.models import AttemptOutcome, Job, JobState
+from sync.models import AttemptOutcome, JobState
+from sync.models.job import JobQuerySet
 from sync.operations.workers import memory_now
 
 HEARTBEAT_SECONDS = 3.0
@@ -82,19 +83,21 @@ class Control:
 
 
 class Heartbeat(threading.Thread):
-    """Says every few seconds that the attempt lives, also while a long statement or a slow broker keeps it waiting."""
+    """Says every few seconds that the attempts on `held` live, also while a long statement keeps them waiting.
 
-    def __init__(self, job_id: int, fence: int) -> None:
-        super().__init__(name=f"heartbeat-{job_id}", daemon=True)
-        self._job_id = job_id
-        self._fence = fence
+    `held` must find only jobs that this process still holds.
+    """
+
+    def __init__(self, held: JobQuerySet) -> None:
+        super().__init__(name="heartbeat", daemon=True)
+        self._held = held
         self._done = threading.Event()
 
     def run(self) -> None:
         # Most jobs end before the first beat: no connection is opened for them.
         while not self._done.wait(HEARTBEAT_SECONDS):
             try:
-                Job.objects.filter(pk=self._job_id).held(self._fence).update(heartbeat_at=Now())
+                self._held.update(heartbeat_at=Now())
             except DatabaseError:
                 close_old_connections()  # the console's database is away; the next beat connects anew
         connection.close()

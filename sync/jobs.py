@@ -3,38 +3,64 @@
 from __future__ import annotations
 
 import logging
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 
-from opsconsole import estate
-from opsconsole.estate.model import Estate
 from sync import recovery
-from sync.check import Check, Names, Systems, describe_result
+from sync.check import Check, describe_result
 from sync.control import AttemptStopped, Control, Heartbeat
 from sync.failures import classify
-from sync.index import open_index
 from sync.ledger import FenceLostError, Ledger
 from sync.models import Attempt, AttemptOutcome, Job
 from sync.operations.workers import WorkerIdentity, peak_memory, this_process
-from sync.publisher import Publisher
-from sync.source import Source
+from sync.session import Session
+from sync.sweep import Sweep
 from sync.walking import WayToWalk
 
 logger = logging.getLogger(__name__)
 
 
+class JobFailedError(Exception):
+    """A job failed, and that is recorded; its cause says why."""
+
+
 def run_job(job_id: int) -> str:
-    """RQ's entry point: run the durable job `job_id` as this worker. Returns its outcome in a word."""
-    return run_as(job_id, this_process())
+    """RQ's entry point: run the durable job `job_id` as this worker, then small ones that wait behind it.
+
+    Returns the job's outcome in a word.
+    """
+    worker = this_process()
+    with Session() as session:
+        outcome = _claim_and_run(job_id, worker, session)
+        Sweep(session, worker, _run_quietly).run()
+    return outcome
 
 
 def run_as(job_id: int, worker: WorkerIdentity) -> str:
-    """Claim and run a job. A claim that is lost is a quiet return; a failure is recorded, then raised again."""
+    """Claim and run one job. A claim that is lost is a quiet return; a failure is recorded, then raised again."""
+    with Session() as session:
+        return _claim_and_run(job_id, worker, session)
+
+
+def _claim_and_run(job_id: int, worker: WorkerIdentity, session: Session) -> str:
     claimed = Job.objects.claim(job_id, worker)
     if claimed is None:
         return "not claimed"
-    job, attempt = claimed
     try:
-        _run(job, attempt)
+        return run_claimed(*claimed, session)
+    except JobFailedError as failed:
+        raise failed.__cause__ or failed from None
+
+
+def _run_quietly(job: Job, attempt: Attempt, session: Session) -> None:
+    """Run a job whose failure, recorded as it is, must not keep those behind it from running."""
+    with suppress(JobFailedError):
+        run_claimed(job, attempt, session)
+
+
+def run_claimed(job: Job, attempt: Attempt, session: Session) -> str:
+    """Run a job that this process holds, and record how it ended. Raises JobFailedError."""
+    try:
+        _run(job, attempt, session)
     except AttemptStopped as stopped:
         _stop(job, stopped)
         return stopped.outcome.value
@@ -43,34 +69,22 @@ def run_as(job_id: int, worker: WorkerIdentity) -> str:
         return "fence lost"
     except Exception as error:
         _record_failure(job, error)
-        raise
+        raise JobFailedError(str(error)) from error
     job.refresh_from_db()
     recovery.finish(job, *describe_result(job), peak_memory())
     return "done"
 
 
-def _run(job: Job, attempt: Attempt) -> None:
-    settings = estate.current()
+def _run(job: Job, attempt: Attempt, session: Session) -> None:
+    settings = session.settings
     ledger = Ledger(job.pk, job.fence, settings.source.tasks.compare)
     place = "the start" if job.checkpoint is None else f"checkpoint {job.checkpoint}"
     ledger.note(f"Attempt {attempt.number} on {attempt.worker}, from {place}.")
     control = Control(ledger, memory_limit=settings.check.memory_limit)
-    with Heartbeat(job.pk, job.fence), ExitStack() as stack:
-        systems = open_systems(settings, stack)
-        walk_of = WayToWalk(job, settings, systems, stack, ledger.note)
-        Check(job, ledger, systems, control, names=names_of(settings), limits=settings.check, walk_of=walk_of).run()
-
-
-def open_systems(settings: Estate, stack: ExitStack) -> Systems:
-    """Adapters of this process. Opened after the fork: a connection inherited from a parent gives wrong answers."""
-    source = stack.enter_context(Source(settings.source))
-    index = stack.enter_context(open_index(settings))
-    return Systems(source, index, stack.enter_context(Publisher(settings.kafka)))
-
-
-def names_of(settings: Estate) -> Names:
-    tasks = settings.source.tasks
-    return Names(tasks.compare, tasks.id_type, settings.source.organizations.id_type)
+    held = Job.objects.filter(pk=job.pk).held(job.fence)
+    with Heartbeat(held), ExitStack() as stack:
+        walk_of = WayToWalk(job, session, stack, ledger.note)
+        Check(job, ledger, session.systems, control, names=session.names, limits=settings.check, walk_of=walk_of).run()
 
 
 def _stop(job: Job, stopped: AttemptStopped) -> None:

@@ -3,7 +3,7 @@
 A cell is the key in its fixed-width binary form and an 8-byte hash of the compared fields. The hash chains the server's
 own typed hash functions, which cost about half of hashing a text; both sides are asked for samples first, since other
 major versions or builds may hash differently, and fall back to a portable (slower) text hash where they do. The seed is
-new for every attempt: two rows that hash alike by accident do so once, and cannot hide their drift again.
+new for every job: two rows that hash alike by accident do so once, and cannot hide their drift again.
 """
 
 from __future__ import annotations
@@ -195,9 +195,12 @@ class PackedTasks:
         self._cell = sql.SQL("{} || int8send({})").format(send, recipe.expression(aliases))
         keyed = HashRecipe((codec_class, *recipe.classes), recipe.seed, recipe.portable)
         self._keyed = keyed.expression([key, *aliases])
-        self._rows = self._task_rows(tasks, aliases)
+        self._rows = self._task_rows(tasks, aliases, sql.Placeholder("organization"))
+        self._rows_of_each = self._task_rows(tasks, aliases, sql.SQL("given.key"))
 
-    def _task_rows(self, tasks: TaskRows, aliases: Sequence[sql.Identifier]) -> sql.Composed:
+    def _task_rows(
+        self, tasks: TaskRows, aliases: Sequence[sql.Identifier], organization: sql.Composable
+    ) -> sql.Composed:
         """The tasks of an organization without those marked deleted, up to where a range is to be named."""
         shape = tasks.shape
         columns = [
@@ -206,8 +209,13 @@ class PackedTasks:
         ]
         columns.insert(0, sql.SQL("{} AS key").format(self._key.match))
         alive = sql.SQL("({}) IS NOT TRUE").format(trusted(shape.deleted)) if shape.deleted else sql.SQL("true")
-        return sql.SQL("SELECT {} FROM {} WHERE {} = %(organization)s AND {} AND {}").format(
-            sql.SQL(", ").join(columns), table_identifier(shape.table), self._owner.match, tasks.condition, alive
+        return sql.SQL("SELECT {} FROM {} WHERE {} = {} AND {} AND {}").format(
+            sql.SQL(", ").join(columns),
+            table_identifier(shape.table),
+            self._owner.match,
+            organization,
+            tasks.condition,
+            alive,
         )
 
     def _range(self, after: Key | None, upto: Key | None, limit: int | None) -> sql.Composed:
@@ -241,15 +249,34 @@ class PackedTasks:
         (packed,) = self._ask(sql.SQL("string_agg({}, ''::bytea)").format(self._cell), organization, after, upto, limit)
         return packed or b""
 
+    def digests(self, organizations: Sequence[Key], most: int) -> dict[Key, Digest]:
+        """Of each organization's tasks how many, and the sum of their hashes; no more than `most` of one are read."""
+        query = sql.SQL(
+            "SELECT given.key, digest.* FROM unnest({}) AS given (key), "
+            "LATERAL (SELECT count(*), COALESCE(sum({}), 0) FROM ({} LIMIT %(most)s) tasks) digest"
+        ).format(self._owner.given("organizations"), self._keyed, self._rows_of_each)
+        values: dict[str, object] = {"organizations": self._owner.array(organizations), "most": most}
+        rows = self._database.rows(query, values)
+        return {self._owner.load(key): Digest(count, int(total), None) for key, count, total in rows}
+
 
 @dataclass(frozen=True, slots=True)
 class PackedPair:
-    """Both sides ready for a packed walk; `note` says for the job's log how they hash."""
+    """Both sides fit for packed reading; `note` says for a job's log how they hash."""
 
-    source: PackedTasks
-    index: PackedTasks
-    codec: KeyCodec
+    source: TaskRows
+    index: TaskRows
+    recipe: HashRecipe
     note: str
+
+    @property
+    def codec(self) -> KeyCodec:
+        return CODECS[self.source.shape.id_kind]
+
+    def sides(self) -> tuple[PackedTasks, PackedTasks]:
+        """Source and index with a new seed: call it once for each job. No query."""
+        recipe = replace(self.recipe, seed=new_seed())
+        return PackedTasks(self.source, recipe), PackedTasks(self.index, recipe)
 
 
 def pack_both(source: TaskRows, index: TaskRows) -> PackedPair | str:
@@ -260,14 +287,18 @@ def pack_both(source: TaskRows, index: TaskRows) -> PackedPair | str:
     for name, one, other in zip(source.shape.values, mine, theirs, strict=True):
         if one is None or one is not other:
             return f"Column {name} has types that no common hash serves: both sides are streamed and merged."
-    recipe = HashRecipe(tuple(filter(None, mine)), secrets.randbits(62))
+    recipe = HashRecipe(tuple(filter(None, mine)), new_seed())
     note = "Comparing packed chunks, hashed by the servers' own typed functions."
     if not _hash_alike(recipe, source.database, index.database):
         recipe = replace(recipe, portable=True)
         note = "The servers' own hash functions differ: comparing packed chunks with a portable hash, which is slower."
         if not _hash_alike(recipe, source.database, index.database):
             return "The servers hash the same values differently: both sides are streamed and merged."
-    return PackedPair(PackedTasks(source, recipe), PackedTasks(index, recipe), CODECS[source.shape.id_kind], note)
+    return PackedPair(source, index, recipe, note)
+
+
+def new_seed() -> int:
+    return secrets.randbits(62)
 
 
 def _hash_alike(recipe: HashRecipe, source: Database, index: Database) -> bool:

@@ -9,6 +9,7 @@ import django_rq
 from django.conf import settings
 from django.db import transaction
 from redis.exceptions import RedisError
+from rq.job import Job as RqJob
 from rq.queue import EnqueueData, Queue
 
 from opsconsole.errors import UnavailableError
@@ -72,6 +73,21 @@ def _message(number: int) -> EnqueueData:
     return Queue.prepare_data(
         JOB_FUNCTION, args=(number,), job_id=rq_id(number), timeout=-1, result_ttl=RESULT_TTL, failure_ttl=FAILURE_TTL
     )
+
+
+def forget(job_ids: Sequence[int]) -> None:
+    """Take the messages of jobs that were run without them out of the queue. A message that stays does no harm."""
+    if not job_ids:
+        return
+    queue = _queue("default")
+    try:
+        with queue.connection.pipeline() as pipeline:
+            for rq_job_id in map(rq_id, job_ids):
+                pipeline.lrem(queue.key, 1, rq_job_id)
+                pipeline.delete(RqJob.key_for(rq_job_id))
+            pipeline.execute()
+    except RedisError as error:
+        logger.warning("messages of %d jobs stay in the queue: %s", len(job_ids), error)
 
 
 def waiting_or_started() -> set[int]:

@@ -63,8 +63,16 @@ class KeyColumn:
     @property
     def any_of(self) -> sql.SQL:
         """What a column is compared with to be one of the keys of `array`."""
+        return sql.SQL(f"ANY(%s::{self._array_type})")
+
+    def given(self, name: str) -> sql.SQL:
+        """The keys of `array`, given as the parameter `name`."""
+        return sql.SQL(f"%({name})s::{self._array_type}")
+
+    @property
+    def _array_type(self) -> str:
         types = {KeyKind.UUID: "uuid[]", KeyKind.INTEGER: "int8[]", KeyKind.TEXT: "text[]"}
-        return sql.SQL(f"ANY(%s::{'text[]' if self.as_text else types[self.kind]})")
+        return "text[]" if self.as_text else types[self.kind]
 
     def array(self, keys: Sequence[Key]) -> object:
         """Many keys as one parameter. UUIDs and integers need no quoting and go as one text: adapting them one by one

@@ -116,15 +116,36 @@ class JobQuerySet(models.QuerySet["Job"]):
             if not taken:
                 return None
             job = self.select_related("batch").get(pk=job_id)
-            attempt = Attempt.objects.create(
-                job=job,
-                number=job.fence,
-                worker=worker.name,
-                host=worker.host,
-                pid=worker.pid,
-                scanned_before=job.scanned,
+            return job, self.begin_attempt(job, worker)
+
+    def claim_waiting(self, worker: WorkerIdentity, most: int, *, but: Collection[int] = ()) -> list[Job]:
+        """Take up to `most` queued jobs for whole organizations that nobody has begun, oldest first: new fences, no
+        attempts yet. Two statements."""
+        with transaction.atomic():
+            waiting = self.filter(
+                state=JobState.QUEUED, kind=JobKind.ORGANIZATION, checkpoint=None, phase=Phase.WALK, not_before=None
             )
-            return job, attempt
+            waiting = waiting.exclude(pk__in=but).order_by("pk").select_for_update(skip_locked=True)
+            numbers = list(waiting.values_list("pk", flat=True)[:most])
+            self.filter(pk__in=numbers).update(
+                state=JobState.RUNNING,
+                fence=F("fence") + 1,
+                worker=worker.name,
+                heartbeat_at=Now(),
+                started_at=Coalesce(F("started_at"), Now()),
+            )
+        return list(self.filter(pk__in=numbers).order_by("pk"))
+
+    def begin_attempt(self, job: Job, worker: WorkerIdentity) -> Attempt:
+        """The attempt of a job that was just claimed."""
+        return Attempt.objects.create(
+            job=job,
+            number=job.fence,
+            worker=worker.name,
+            host=worker.host,
+            pid=worker.pid,
+            scanned_before=job.scanned,
+        )
 
     def end(self, job_id: int, fence: int, state: JobState, **fields: object) -> bool:
         """End the job from the attempt that holds it. False: the attempt no longer does."""
