@@ -44,7 +44,9 @@ class Command(BaseCommand):
         parser.add_argument("--seed", type=int, default=DEFAULTS.seed, help="of the company (first start)")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        # SIGINT too: a shell that starts it in the background has it ignored, and nothing would end it then.
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.default_int_handler)
         size = Size(options["organizations"], options["tasks"], options["largest"])
         self._refuse_odd(size, options["gap"])
         plan = Plan(size, options["gap"], options["seed"])
