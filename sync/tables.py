@@ -73,6 +73,29 @@ class JobTable(ListTable):
     created_at = cell("job_times", verbose_name="Created (UTC)", attrs={"td": {"class": "when"}})
 
 
+class PickableJobTable(JobTable):
+    """With a box per row, for those who may act on several at once."""
+
+    selected = SelectColumn(accessor="pk", label=str)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **{"sequence": ("selected", "...")} | kwargs)
+
+
+class ErrorTable(ListTable):
+    """Rows are `ErrorGroup`s."""
+
+    empty = "No job has an error."
+
+    sentence = cell("error_sentence", verbose_name="Error, as the latest job has it", attrs={"td": {"class": "wide"}})
+    jobs = cell("error_jobs", verbose_name="Jobs", attrs=NUMBERS)
+    latest = LinkColumn(
+        accessor="latest_job", verbose_name="Latest job", address=lambda row: reverse("sync:job", args=[row.latest_job])
+    )
+    last_seen = WhenColumn(verbose_name="Last seen")
+    fingerprint = cell("error_fingerprint", verbose_name="Fingerprint")
+
+
 class BatchTable(ListTable):
     """Rows are `BatchRow`s."""
 
@@ -131,22 +154,13 @@ class AttemptTable(ListTable):
     empty = "No worker has taken it yet."
 
     number = NumberColumn(verbose_name="Attempt")
-    status = BadgeColumn(verbose_name="Outcome")
-    worker = cell("worker")
-    host = ConsoleColumn()
-    pid = NumberColumn(verbose_name="Process")
+    end = cell("attempt_end", accessor="pk", verbose_name="How it ended", attrs={"td": {"class": "wide"}})
+    worker = cell("attempt_worker", verbose_name="Worker and process")
     started_at = WhenColumn(verbose_name="Started")
     ended_at = WhenColumn(verbose_name="Ended")
     took = TookColumn()
-    rows = NumberColumn(accessor="scanned_after", verbose_name="Tasks")
+    rows = cell("attempt_rows", accessor="pk", verbose_name="Tasks walked", attrs=NUMBERS)
     peak_memory = NumberColumn(unit="size")
-    error = ConsoleColumn()
-
-    def render_pid(self, value: int) -> str:
-        return str(value)
-
-    def render_rows(self, value: int, record: Any) -> str:
-        return f"{value - record.scanned_before:,}"
 
 
 class DriftTable(ListTable):
@@ -156,8 +170,8 @@ class DriftTable(ListTable):
     kind = ConsoleColumn(verbose_name="Drift")
     values = cell("drift_values", accessor="pk", verbose_name="Index has → source has", attrs={"td": {"class": "wide"}})
     version = cell("drift_version", accessor="pk", verbose_name="Version", attrs=NUMBERS)
+    message = cell("drift_message", accessor="pk", verbose_name="Partition : offset, published (UTC)")
     status = BadgeColumn(verbose_name="Verification")
-    message = cell("drift_message", accessor="pk", verbose_name="Partition : offset", attrs=NUMBERS)
     found_at = WhenColumn(verbose_name="Found")
 
     def render_kind(self, value: str) -> str:

@@ -2,7 +2,23 @@
 
 from django.urls import path
 
-from sync.views import affected, affected_runs, batch_acts, batch_results, batches, drift, jobs, plans, staged
+from sync.views import (
+    affected,
+    affected_runs,
+    batch_acts,
+    batch_results,
+    batches,
+    byhand,
+    drift,
+    ids,
+    job_acts,
+    job_bulk,
+    jobs,
+    plans,
+    skipimport,
+    skiplist,
+    staged,
+)
 
 app_name = "sync"
 urlpatterns = [
@@ -22,12 +38,18 @@ urlpatterns = [
     path("affected/runs/<int:number>/ids.txt", affected_runs.ids_text, name="affected_ids"),
     path("affected/runs/<int:number>/why/<path:organization>/", affected_runs.why, name="affected_why"),
     path("jobs/", jobs.job_list, name="jobs"),
+    path("jobs/errors/", jobs.error_list, name="job_errors"),
+    path("jobs/cancel/", job_bulk.cancel, name="jobs_cancel"),
+    path("jobs/retry/", job_bulk.retry, name="jobs_retry"),
+    path("jobs/skip/", job_bulk.skip, name="jobs_skip"),
     path("jobs/<int:number>/", jobs.job_page, name="job"),
     path("jobs/<int:number>/live/", jobs.job_live, name="job_live"),
     path("jobs/<int:number>/events.txt", jobs.events_text, name="job_events"),
     path("jobs/<int:number>/drift/", drift.drift_list, name="job_drift"),
-    path("jobs/<int:number>/cancel/", jobs.cancel_job, name="job_cancel"),
-    path("jobs/<int:number>/retry/", jobs.retry_job, name="job_retry"),
+    path("jobs/<int:number>/drift.csv", drift.drift_csv, name="job_drift_csv"),
+    path("jobs/<int:number>/cancel/", job_acts.cancel_job, name="job_cancel"),
+    path("jobs/<int:number>/retry/", job_acts.retry_job, name="job_retry"),
+    path("jobs/<int:number>/skip/", job_acts.skip_job, name="job_skip"),
     path("staged/", staged.staged_list, name="staged"),
     path("staged/add/", staged.stage, name="stage"),
     path("staged/remove/", staged.unstage, name="unstage"),
@@ -47,4 +69,17 @@ urlpatterns = [
     path("batches/<int:number>/missing/", plans.plan_from_batch, {"what": "missing"}, name="batch_missing"),
     path("batches/<int:number>/clone/", plans.plan_from_batch, {"what": "clone"}, name="batch_clone"),
     path("batches/<int:number>/report-again/", plans.plan_from_batch, {"what": "report"}, name="batch_report"),
+    path("by-hand/", byhand.page, name="by_hand"),
+    path("by-hand/tasks/", byhand.preview_tasks, name="by_hand_tasks"),
+    path("by-hand/tasks/sync/", byhand.sync_tasks, name="by_hand_sync"),
+    path("by-hand/window/sync/", byhand.sync_window, name="by_hand_window"),
+    path("by-hand/windows/", byhand.plan_windows, name="by_hand_windows"),
+    path("skipped/", skiplist.skip_list, name="skipped"),
+    path("skipped/add/", skiplist.skip_add, name="skip_add"),
+    path("skipped/off/", skiplist.skip_off, name="skip_off"),
+    path("skipped/skip-list.csv", skiplist.skip_csv, name="skip_csv"),
+    path("skipped/import/", skipimport.skip_import, name="skip_import"),
+    path("skipped/import/apply/", skipimport.skip_apply, name="skip_apply"),
+    path("ids/", ids.ids_page, name="ids"),
+    path("ids/list/", ids.ids_file, name="ids_file"),
 ]

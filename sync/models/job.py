@@ -361,6 +361,11 @@ class Attempt(models.Model):
     def status(self) -> AttemptOutcome:
         return AttemptOutcome(self.outcome)
 
+    @property
+    def walked(self) -> int | None:
+        """Tasks that this attempt walked; None while it runs."""
+        return None if self.scanned_after is None else self.scanned_after - self.scanned_before
+
 
 class EventLevel(models.TextChoices):
     INFO = "info", "Info"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -41,6 +42,15 @@ def differing(drift: Drift) -> list[FieldSides]:
     return [FieldSides(name, _text(index.get(name)), _text(source.get(name)), in_index, in_source) for name in names]
 
 
+@register.filter
+def agreeing(drift: Drift) -> list[FieldSides]:
+    """The fields of a stale task that are the same on both sides."""
+    if drift.index is None or drift.source is None:
+        return []
+    same = [name for name in _telling(drift.source) if name not in drift.fields and name in drift.index]
+    return [FieldSides(name, _text(drift.index[name]), _text(drift.source[name]), True, True) for name in same]
+
+
 def _telling(values: dict[str, object]) -> list[str]:
     """Names of the fields that have a value, in the estate's order. The organization is said elsewhere."""
     compared = estate.current().source.tasks.compare
@@ -53,6 +63,12 @@ def _telling(values: dict[str, object]) -> list[str]:
 def seconds_since(end: datetime | None, start: datetime | None) -> float | None:
     """Seconds from `start` to `end`; None where either has not come yet."""
     return (end - start).total_seconds() if start and end else None
+
+
+@register.filter
+def joined(numbers: Sequence[int]) -> str:
+    """`1,2,3`"""
+    return ",".join(map(str, numbers))
 
 
 @register.filter

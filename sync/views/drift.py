@@ -1,17 +1,29 @@
-"""The drift that one job found."""
+"""The drift that one job found: with filters, and as CSV."""
 
 from __future__ import annotations
 
-from django.http import HttpRequest, HttpResponse
+import json
+from collections.abc import Iterator
+
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_safe
 
+from opsconsole import estate
 from opsconsole.access import requires
-from opsconsole.keyset import capped_count
+from opsconsole.csvfile import csv_response
+from opsconsole.keyset import CappedCount, capped_count
 from sync.access import VIEW
-from sync.forms import DriftFilter
+from sync.job_form import DriftFilter
+from sync.models import Drift, Job
 from sync.reading import whole_jobs
 from sync.tables import DriftTable
+
+ROWS_PER_FETCH = 2_000
+PLAIN = ("kind", "source_version", "index_version", "source_updated_at", "found_at")
+MESSAGE = ("partition", "offset", "published_at", "verification")
+CSV_HEADER = ("task", "fields", "index", "source", *PLAIN, *MESSAGE)
 
 
 @require_safe
@@ -21,6 +33,35 @@ def drift_list(request: HttpRequest, number: int) -> HttpResponse:
     form = DriftFilter(request.GET)
     if not form.is_valid():
         return render(request, "sync/job_drift.html", {"job": job, "form": form}, status=400)
-    rows = job.drift.filter(**{name: value for name, value in form.cleaned_data.items() if value})
-    table = DriftTable.from_request(request, rows, label="Drift", total=capped_count(rows))
-    return render(request, "sync/job_drift.html", {"job": job, "form": form, "table": table})
+    rows = form.narrow(job.drift.all())
+    # The job counts its drift; only a filtered list has to be counted.
+    total = capped_count(rows) if form.asked else CappedCount(job.drift_found, capped=False)
+    table = DriftTable.from_request(request, rows, label="Drift", total=total)
+    content = {"job": job, "form": form, "table": table, "filtered": form.asked}
+    return render(request, "sync/job_drift.html", content)
+
+
+@require_safe
+@requires(VIEW)
+def drift_csv(request: HttpRequest, number: int) -> HttpResponseBase:
+    """All rows that match the address's filter, streamed; the values of both sides as JSON."""
+    job = get_object_or_404(Job.objects.only("pk"), pk=number)
+    form = DriftFilter(request.GET)
+    if not form.is_valid():
+        return render(request, "sync/job_drift.html", {"job": whole_jobs().get(pk=number), "form": form}, status=400)
+    return csv_response(f"job-{job.pk}-drift.csv", CSV_HEADER, _csv_rows(form.narrow(job.drift.all())))
+
+
+def _csv_rows(rows: QuerySet[Drift]) -> Iterator[tuple[object, ...]]:
+    prefix = estate.current().source.id_prefix
+    found = rows.order_by("pk").values_list("task_id", "fields", "index", "source", *PLAIN, *MESSAGE)
+    for task, fields, index, source, *rest in found.iterator(chunk_size=ROWS_PER_FETCH):
+        yield (f"{prefix}{task}", " ".join(fields), _json(index), _json(source), *map(_plain, rest))
+
+
+def _json(values: object) -> str:
+    return "" if values is None else json.dumps(values, ensure_ascii=False)
+
+
+def _plain(value: object) -> object:
+    return value.isoformat() if hasattr(value, "isoformat") else value

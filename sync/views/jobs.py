@@ -1,32 +1,33 @@
-"""Jobs: the list, one job live, its log, cancel and retry."""
+"""Jobs: the list, the same errors together, one job live, its log."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from django.contrib import messages
-from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, StreamingHttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.shortcuts import get_object_or_404, render
 from django.utils import timezone
-from django.views.decorators.http import require_http_methods, require_POST, require_safe
+from django.views.decorators.http import require_safe
 
 from opsconsole.access import requires
-from opsconsole.audit import actor_of
-from opsconsole.errors import ConsoleError
 from opsconsole.keyset import capped_count
-from sync.access import CANCEL, RUN, VIEW
-from sync.forms import ACTIVE, JobFilter, ReasonForm, refused_into
-from sync.models import Job, JobState
-from sync.models.job import ACTIVE_STATES
+from sync.access import CANCEL, RUN, SKIP, VIEW
+from sync.by_hand_links import by_hand_address
+from sync.error_groups import error_groups
+from sync.job_form import JobFilter
+from sync.models import Attempt, AttemptOutcome, Job, JobState
+from sync.operations import bulk
 from sync.operations import jobs as operations
 from sync.operations.events import event_lines
 from sync.reading import latest_events, listed_jobs, pace_of, tasks_of, whole_jobs
-from sync.tables import AttemptTable, DriftTable, JobTable
+from sync.standing import standing_of
+from sync.tables import AttemptTable, DriftTable, ErrorTable, JobTable, PickableJobTable
 
 ATTEMPTS_SHOWN = 50
 DRIFT_SHOWN = 10
+ACTS = (CANCEL, RUN, SKIP)
+DIED = (AttemptOutcome.KILLED, AttemptOutcome.VANISHED)
 
 
 @require_safe
@@ -35,24 +36,28 @@ def job_list(request: HttpRequest) -> HttpResponse:
     form = JobFilter(request.GET)
     if not form.is_valid():
         return render(request, "sync/jobs.html", {"form": form}, status=400)
-    rows = _matching(form)
-    table = JobTable.from_request(request, rows, label="Jobs", total=capped_count(rows))
-    filtered = any(form.cleaned_data.values())
-    return render(request, "sync/jobs.html", {"form": form, "table": table, "filtered": filtered})
+    rows = form.narrow(listed_jobs())
+    may_act = any(request.user.has_perm(needed.name) for needed in ACTS)
+    table_class = PickableJobTable if may_act else JobTable
+    content = {
+        "form": form,
+        "table": table_class.from_request(request, rows, label="Jobs", total=capped_count(rows)),
+        "filtered": form.asked,
+        "may_act": may_act,
+        "most": bulk.MOST,
+    }
+    if organization := form.cleaned_data["organization"]:
+        content["standing"] = standing_of(organization)
+    return render(request, "sync/jobs.html", content)
 
 
-def _matching(form: JobFilter) -> QuerySet[Job]:
-    rows, wanted = listed_jobs(), form.cleaned_data
-    if wanted["state"]:
-        rows = rows.filter(state__in=ACTIVE_STATES if wanted["state"] == ACTIVE else [wanted["state"]])
-    for field, value in (
-        ("kind", wanted["kind"]),
-        ("organization_id", wanted["organization"]),
-        ("batch_id", wanted["batch"]),
-    ):
-        if value:
-            rows = rows.filter(**{field: value})
-    return rows
+@require_safe
+@requires(VIEW)
+def error_list(request: HttpRequest) -> HttpResponse:
+    """The errors that jobs have now, the same ones together, each with a link to its jobs."""
+    groups, more = error_groups()
+    content = {"table": ErrorTable(groups, label="Same errors", request=request), "more": more}
+    return render(request, "sync/job_errors.html", content)
 
 
 @require_safe
@@ -78,17 +83,22 @@ def job_content(request: HttpRequest, number: int) -> dict[str, Any]:
     return {
         "job": job,
         "pace": pace_of(job, attempts, timezone.now()),
-        "attempts": AttemptTable(
-            attempts,
-            label="Attempts",
-            request=request,
-            exclude=() if any(attempt.error for attempt in attempts) else ("error",),
-        ),
+        "attempts": AttemptTable(attempts, label="Attempts", request=request),
+        "deaths": deaths_of(job, attempts),
         "drift": DriftTable(drift, label="Latest drift", request=request) if drift else None,
         "events": latest_events(job),
         "tasks": tasks_of(job),
         "can_retry": job.status in operations.RETRYABLE,
+        "by_hand": by_hand_address(job),
     }
+
+
+def deaths_of(job: Job, attempts: Sequence[Attempt]) -> list[Attempt]:
+    """The attempts in a row that died at the job's checkpoint, oldest first. `attempts` are the newest first."""
+    if job.status is not JobState.LOOPING:
+        return []
+    dead = [attempt for attempt in attempts if attempt.status in DIED]
+    return dead[: job.stalled_attempts][::-1]
 
 
 @require_safe
@@ -103,36 +113,3 @@ def events_text(request: HttpRequest, number: int) -> StreamingHttpResponse:
 def _lines(job: Job) -> Iterator[str]:
     for line in event_lines(job):
         yield f"{line}\n"
-
-
-@require_http_methods(["GET", "HEAD", "POST"])
-@requires(CANCEL)
-def cancel_job(request: HttpRequest, number: int) -> HttpResponse:
-    """Ask for a reason, then cancel."""
-    job = get_object_or_404(whole_jobs(), pk=number)
-    form = ReasonForm(request.POST if request.method == "POST" else None)
-    if form.is_valid():
-        with refused_into(form):
-            state = operations.cancel(job, actor_of(request), form.cleaned_data["reason"])
-            messages.success(request, _cancelled(job, state))
-            return redirect("sync:job", job.pk)
-    return render(request, "sync/job_cancel.html", {"job": job, "form": form}, status=400 if form.errors else 200)
-
-
-def _cancelled(job: Job, state: JobState) -> str:
-    if state is JobState.CANCELLED:
-        return f"Job {job.pk} is cancelled."
-    return f"Job {job.pk} was asked to stop; it ends at its next checkpoint."
-
-
-@require_POST
-@requires(RUN)
-def retry_job(request: HttpRequest, number: int) -> HttpResponseRedirect:
-    job = get_object_or_404(whole_jobs(), pk=number)
-    try:
-        operations.retry(job, actor_of(request))
-    except ConsoleError as error:
-        messages.error(request, str(error))
-    else:
-        messages.success(request, f"Job {job.pk} is queued again and goes on from its checkpoint.")
-    return redirect("sync:job", job.pk)

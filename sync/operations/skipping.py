@@ -1,0 +1,93 @@
+"""Skip by job: the job is stopped where it is active, and its organization goes on the skip list."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from django.db import IntegrityError, transaction
+
+from opsconsole import audit
+from opsconsole.errors import UsageError
+from sync.models import Job, SkippedOrganization, SkipReason
+from sync.operations.bulk import lock_jobs, move, require_few, stop
+
+
+@dataclass(frozen=True, slots=True)
+class SkippedJobs:
+    """`added` and `already` count organizations on the skip list; `cancelled` and `asked` count jobs."""
+
+    added: int
+    already: int
+    cancelled: int
+    asked: int
+
+    def sentence(self) -> str:
+        parts = [f"{self.added:,} organization{'' if self.added == 1 else 's'} put on the skip list"]
+        for count, what in (
+            (self.already, "on it already"),
+            (self.cancelled, "waiting jobs cancelled"),
+            (self.asked, "running jobs asked to stop"),
+        ):
+            parts += [f"{count:,} {what}"] if count else []
+        return "; ".join(parts) + "."
+
+
+def skip_job(job: Job, reason: SkipReason, note: str, actor: audit.Actor) -> SkippedJobs:
+    """`skip_jobs` for one. Raises UsageError."""
+    return skip_jobs([job.pk], reason, note, actor)
+
+
+def skip_jobs(job_ids: Sequence[int], reason: SkipReason, note: str, actor: audit.Actor) -> SkippedJobs:
+    """Put the organizations of these jobs on the skip list, each with its newest job, and stop those that are active.
+
+    Jobs without an organization are left as they are. Raises UsageError for none, or more than a thousand.
+    """
+    require_few(job_ids)
+    try:
+        with transaction.atomic():
+            result, batches = _skip(job_ids, reason, note, actor)
+    except IntegrityError as error:
+        if "one_open_skip_per_organization" not in str(error):
+            raise
+        raise UsageError("One of them was put on the skip list meanwhile; nothing was changed. Try again.") from error
+    move(batches)
+    return result
+
+
+def _skip(
+    job_ids: Sequence[int], reason: SkipReason, note: str, actor: audit.Actor
+) -> tuple[SkippedJobs, tuple[int, ...]]:
+    jobs = [job for job in lock_jobs(job_ids) if job.organization_id]
+    if not jobs:
+        raise UsageError("None of these jobs has an organization that could be skipped; nothing was changed.")
+    newest = {job.organization_id: job for job in jobs}
+    already = SkippedOrganization.objects.open_organizations(list(newest))
+    entries = [
+        SkippedOrganization(
+            organization_id=organization,
+            name=job.organization_name,
+            reason=reason,
+            note=note,
+            job=job,
+            skipped_by=actor.name,
+        )
+        for organization, job in newest.items()
+        if organization not in already
+    ]
+    added = len(SkippedOrganization.objects.bulk_create(entries))
+    stopped = stop(jobs, f"with its organization skipped, by {actor.name}: {note}")
+    result = SkippedJobs(added, len(already), stopped.cancelled, stopped.asked)
+    audit.record(
+        actor,
+        "organizations.skipped",
+        f"job:{jobs[0].pk}" if len(job_ids) == 1 else "jobs",
+        reason=note,
+        why=reason.value,
+        added=added,
+        already=len(already),
+        stopped=list(stopped.jobs),
+        jobs=[job.pk for job in jobs],
+        organizations=[entry.organization_id for entry in entries],
+    )
+    return result, stopped.batches

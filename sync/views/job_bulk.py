@@ -1,0 +1,149 @@
+"""Many jobs at once: those that were ticked, or all that match the list's filter. First a page that says what would be
+changed, then the act on exactly those jobs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from django import forms
+from django.contrib import messages
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.views.decorators.http import require_http_methods
+
+from opsconsole.access import requires
+from opsconsole.audit import Actor, actor_of
+from opsconsole.errors import UsageError
+from sync.access import CANCEL, RUN, SKIP
+from sync.forms import LARGEST_NUMBER, OptionalReasonForm, ReasonForm, SkipForm, refused_into
+from sync.job_form import JobFilter
+from sync.models import Job, SkipReason
+from sync.operations import bulk
+from sync.operations.bulk import Act
+from sync.operations.skipping import skip_jobs
+
+FOLLOWS = {
+    Act.CANCEL: "Jobs that wait are cancelled at once; those that run stop at their next checkpoint. What was "
+    "published stays published, and what was found stays listed. A retry goes on from the checkpoint.",
+    Act.RETRY: "They go on from their checkpoints, those of a batch at the batch's pace; a batch that had ended is "
+    "running again. Of several jobs of one organization the newest runs.",
+    Act.SKIP: "Their organizations go on the skip list: batches leave them out until they are taken off it, or a later "
+    "job has synced them. Jobs that wait are cancelled; those that run stop at their next checkpoint.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One act as a page: its form, and `do`, which acts on these jobs and says what was changed."""
+
+    act: Act
+    form: type[forms.Form]
+    do: Callable[[tuple[int, ...], Actor, forms.Form], str]
+
+    @property
+    def verb(self) -> str:
+        return self.act.capitalize()
+
+    @property
+    def follows(self) -> str:
+        return FOLLOWS[self.act]
+
+    @property
+    def dangerous(self) -> bool:
+        return self.act is not Act.RETRY
+
+
+def _cancel(jobs: tuple[int, ...], actor: Actor, form: forms.Form) -> str:
+    return bulk.cancel_jobs(jobs, actor, form.cleaned_data["reason"]).sentence()
+
+
+def _retry(jobs: tuple[int, ...], actor: Actor, form: forms.Form) -> str:
+    return bulk.retry_jobs(jobs, actor, form.cleaned_data["reason"]).sentence()
+
+
+def _skip(jobs: tuple[int, ...], actor: Actor, form: forms.Form) -> str:
+    return skip_jobs(jobs, SkipReason(form.cleaned_data["why"]), form.cleaned_data["reason"], actor).sentence()
+
+
+CANCEL_PAGE = Page(Act.CANCEL, ReasonForm, _cancel)
+RETRY_PAGE = Page(Act.RETRY, OptionalReasonForm, _retry)
+SKIP_PAGE = Page(Act.SKIP, SkipForm, _skip)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@requires(CANCEL)
+def cancel(request: HttpRequest) -> HttpResponse:
+    return _answer(request, CANCEL_PAGE)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@requires(RUN)
+def retry(request: HttpRequest) -> HttpResponse:
+    return _answer(request, RETRY_PAGE)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@requires(SKIP)
+def skip(request: HttpRequest) -> HttpResponse:
+    return _answer(request, SKIP_PAGE)
+
+
+def _answer(request: HttpRequest, page: Page) -> HttpResponse:
+    """GET: all that match the address. POST with `selected`: the ticked ones. Both only ask. POST with `jobs`: act."""
+    if request.method != "POST":
+        wanted = JobFilter(request.GET)
+        if not wanted.is_valid():
+            return render(request, "sync/jobs.html", {"form": wanted}, status=400)
+        return _ask(request, page, wanted.narrow(Job.objects.all()), page.form(), matching=True)
+    if "jobs" in request.POST:
+        return _act(request, page, _numbers(request.POST["jobs"].split(",")))
+    ticked = request.POST.getlist("selected")
+    if not ticked:
+        messages.warning(request, "Nothing was ticked, so nothing was changed.")
+        return redirect(_list_address(request))
+    return _ask(request, page, Job.objects.filter(pk__in=_numbers(ticked)), page.form())
+
+
+def _act(request: HttpRequest, page: Page, numbers: tuple[int, ...]) -> HttpResponse:
+    form = page.form(request.POST)
+    if form.is_valid():
+        with refused_into(form):
+            messages.success(request, page.do(numbers, actor_of(request), form))
+            return redirect(_list_address(request))
+    return _ask(request, page, Job.objects.filter(pk__in=numbers), form)
+
+
+def _ask(
+    request: HttpRequest, page: Page, jobs: QuerySet[Job], form: forms.Form, *, matching: bool = False
+) -> HttpResponse:
+    content = {
+        "page": page,
+        "selection": bulk.select(page.act, jobs),
+        "form": form,
+        "most": bulk.MOST,
+        "matching": matching,
+        "filtered": matching and any(request.GET.values()),
+        "back": _list_address(request),
+    }
+    return render(request, "sync/job_bulk.html", content, status=400 if form.errors else 200)
+
+
+def _numbers(texts: list[str]) -> tuple[int, ...]:
+    """Job numbers as a page of ours sends them. Raises UsageError for anything else, or too many."""
+    if len(texts) > bulk.MOST:
+        raise UsageError(f"{len(texts):,} jobs are too many at once; allowed are {bulk.MOST:,}. Nothing was changed.")
+    longest = len(str(LARGEST_NUMBER))
+    good = [text for text in texts if len(text) < longest and text.isascii() and text.isdigit()]
+    if len(good) != len(texts):
+        raise UsageError("The list of jobs that was sent has something that is no job number; nothing was changed.")
+    return tuple(map(int, good))
+
+
+def _list_address(request: HttpRequest) -> str:
+    """The list as it was filtered. The path is ours, only what follows the question mark comes from the request."""
+    query = request.GET.copy()
+    query.pop("cursor", None)
+    return f"{reverse('sync:jobs')}{'?' if query else ''}{query.urlencode()}"
