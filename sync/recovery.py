@@ -105,8 +105,11 @@ def give_back_all(jobs: Sequence[Job]) -> None:
     """Let go of jobs that were claimed in a group and not begun: back to the queue, or as they were asked meanwhile."""
     for job in jobs:
         with transaction.atomic():
-            let_go = Job.objects.give_back(job.pk, job.fence) or Job.objects.hold_back(job.pk, job.fence)
-            if not let_go and Job.objects.end(job.pk, job.fence, JobState.CANCELLED):
+            if Job.objects.give_back(job.pk, job.fence):
+                enqueue_after_commit([job])
+            elif not Job.objects.hold_back(job.pk, job.fence) and Job.objects.end(
+                job.pk, job.fence, JobState.CANCELLED
+            ):
                 say(job, "Cancelled before it began.")
                 _announce(job)
 

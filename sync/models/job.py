@@ -118,23 +118,25 @@ class JobQuerySet(models.QuerySet["Job"]):
             job = self.select_related("batch").get(pk=job_id)
             return job, self.begin_attempt(job, worker)
 
-    def claim_waiting(self, worker: WorkerIdentity, most: int, *, but: Collection[int] = ()) -> list[Job]:
-        """Take up to `most` queued jobs for whole organizations that nobody has begun, oldest first: new fences, no
-        attempts yet. Two statements."""
+    def untouched(self) -> JobQuerySet:
+        """Queued jobs for whole organizations that nobody has begun."""
+        return self.filter(
+            state=JobState.QUEUED, kind=JobKind.ORGANIZATION, checkpoint=None, phase=Phase.WALK, not_before=None
+        )
+
+    def claim_all(self, job_ids: Collection[int], worker: WorkerIdentity) -> list[Job]:
+        """Take those of the jobs that are still to be had: new fences, no attempts yet. Three statements."""
         with transaction.atomic():
-            waiting = self.filter(
-                state=JobState.QUEUED, kind=JobKind.ORGANIZATION, checkpoint=None, phase=Phase.WALK, not_before=None
-            )
-            waiting = waiting.exclude(pk__in=but).order_by("pk").select_for_update(skip_locked=True)
-            numbers = list(waiting.values_list("pk", flat=True)[:most])
-            self.filter(pk__in=numbers).update(
+            free = self.untouched().filter(pk__in=job_ids).order_by("pk").select_for_update(skip_locked=True)
+            taken = list(free.values_list("pk", flat=True))
+            self.filter(pk__in=taken).update(
                 state=JobState.RUNNING,
                 fence=F("fence") + 1,
                 worker=worker.name,
                 heartbeat_at=Now(),
                 started_at=Coalesce(F("started_at"), Now()),
             )
-        return list(self.filter(pk__in=numbers).order_by("pk"))
+        return list(self.filter(pk__in=taken).order_by("pk"))
 
     def begin_attempt(self, job: Job, worker: WorkerIdentity) -> Attempt:
         """The attempt of a job that was just claimed."""
