@@ -12,6 +12,7 @@ from sync.models import BatchOrder, Mode
 from sync.operations.batches import DEFAULT_SIZE, LARGEST_SIZE, BatchOptions
 
 LONGEST_TYPED = 1_000
+FIRST_FIELDS = ("mode", "size", "order")
 WINDOW_FIELDS = (("window_from", "The window's start"), ("window_to", "The window's end"))
 
 
@@ -67,6 +68,21 @@ class BatchForm(forms.Form):
     tags = forms.CharField(required=False, max_length=LONGEST_TYPED, help_text="Separated by commas.")
     window_from = time_field("Only tasks updated from, included", "window-from")
     window_to = time_field("To, not included", "window-to")
+
+    @property
+    def first_fields(self) -> list[forms.BoundField]:
+        """What everybody decides."""
+        return [self[name] for name in FIRST_FIELDS]
+
+    @property
+    def further_fields(self) -> list[forms.BoundField]:
+        """What most leave as it is; shown folded."""
+        return [field for field in self if field.name not in FIRST_FIELDS]
+
+    @property
+    def further_is_used(self) -> bool:
+        """Whether something in the folded part was typed, or is wrong: then it must be seen."""
+        return any(field.errors or field.name in self.changed_data for field in self.further_fields)
 
     def clean(self) -> dict[str, Any]:
         """Where every field could be read, the options say whether they can be used together."""
