@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -100,9 +101,10 @@ class Command(BaseCommand):
         for role, password in login_passwords(stack.folder).items():
             self._say(f"  {role:<14} password {password}")
         if stack.gap:
-            begin, end = stack.gap.window_from, stack.gap.window_to
+            begin, end = stack.gap.window_from, stack.gap.window_to + timedelta(seconds=1)  # what is cut off below
             self._say(
-                f"{stack.gap.lost:,} tasks lost their message between {begin:%Y-%m-%d %H:%M} and {end:%H:%M} UTC."
+                f"{stack.gap.lost:,} tasks lost their message from {begin:%Y-%m-%d %H:%M:%S} "
+                f"to {end:%Y-%m-%d %H:%M:%S} UTC."
             )
         self._say(f"Everything a script needs is in {stack.folder / 'running.json'}. Ctrl-C stops it all.\n")
 

@@ -1,0 +1,166 @@
+"""What the docs say is there, is there; and what an operator has to know of is in the docs."""
+
+from __future__ import annotations
+
+import ast
+import re
+import shlex
+import struct
+from collections.abc import Iterator
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+from django.core.management import get_commands, load_command_class
+from django.core.management.base import CommandError
+
+from opsconsole.demo import servers as demo_servers
+from opsconsole.estate.model import Check, Estate, Index, Kafka, OrganizationTable, Source, TaskTable
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCS = (ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md")))
+OWN_APPS = ("opsconsole", "sync", "monitoring")
+
+CONSOLE_BLOCK = re.compile(r"^(?P<indent> *)```console\n(?P<lines>.*?)^(?P=indent)```$", re.MULTILINE | re.DOTALL)
+ANY_BLOCK = re.compile(r"^ *```.*?^ *```$", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"\[[^\]]*\]\((?P<target>[^)\s]+)\)")
+ROW_KEY = re.compile(r"^\| `(?P<key>[A-Za-z_]+)`", re.MULTILINE)
+MOST_PICTURE_BYTES = 250_000
+
+# The file has the name of a variable where the value itself is a secret.
+WRITTEN_AS = {"url": "url_env", "token": "token_env", "bootstrap_servers": "bootstrap_servers_env"}
+TABLES = {
+    "[source]": Source,
+    "[source.organizations]": OrganizationTable,
+    "[source.tasks]": TaskTable,
+    "[index]": Index,
+    "[kafka]": Kafka,
+    "[check]": Check,
+}
+
+
+def console_lines() -> Iterator[tuple[str, str]]:
+    """Document and command, of each line with a prompt in a block marked `console`."""
+    for path in DOCS:
+        for block in CONSOLE_BLOCK.finditer(path.read_text(encoding="utf-8")):
+            for line in block["lines"].splitlines():
+                assert line.strip().startswith("$ "), (
+                    f"{path.name}: {line!r} has no prompt; show output in another block"
+                )
+                yield path.name, line.strip()[2:]
+
+
+def manage_calls() -> list[tuple[str, list[str]]]:
+    """Document and arguments of each `manage.py`, pipes taken apart."""
+    calls = []
+    for name, line in console_lines():
+        words = shlex.split(line)
+        while "manage.py" in words:
+            words = words[words.index("manage.py") + 1 :]
+            end = words.index("|") if "|" in words else len(words)
+            calls.append((name, words[:end]))
+    return calls
+
+
+@pytest.mark.parametrize(("name", "arguments"), manage_calls(), ids=lambda value: str(value)[:60])
+def test_each_command_shown_is_one_with_these_options(name: str, arguments: list[str]) -> None:
+    command_name, *rest = arguments
+    command = load_command_class(get_commands()[command_name], command_name)
+    parser = command.create_parser("manage.py", command_name)
+    try:
+        parser.parse_args(rest)
+    except (CommandError, SystemExit) as error:
+        pytest.fail(f"{name}: manage.py {shlex.join(arguments)}: {error}")
+
+
+def test_each_make_target_shown_exists() -> None:
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    shown = {word for _, line in console_lines() if line.startswith("make ") for word in line.split()[1:2]}
+    assert shown
+    assert shown <= targets
+
+
+def test_each_command_of_the_console_is_in_operating() -> None:
+    text = (ROOT / "docs" / "operating.md").read_text(encoding="utf-8")
+    own = {name for name, app in get_commands().items() if app in OWN_APPS}
+    assert {name for name in own if f"manage.py {name}" not in text} == set()
+
+
+def environment_variables() -> set[str]:
+    """The names that the settings read, from their calls of `env.…("NAME", …)`."""
+    tree = ast.parse((ROOT / "opsconsole" / "settings.py").read_text(encoding="utf-8"))
+    return {
+        str(node.args[0].value)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and isinstance(node.func.value, ast.Name)
+        and node.func.value.id == "env"
+        and isinstance(node.args[0], ast.Constant)
+    }
+
+
+def test_each_environment_variable_is_documented() -> None:
+    text = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
+    names = environment_variables()
+    assert {"SECRET_KEY", "DATABASE_URL", "LOG_LEVEL"} <= names
+    assert names - set(ROW_KEY.findall(text)) == set()
+    assert {name for name in demo_servers.GIVEN if f"`{name}`" not in text} == set()
+
+
+def test_no_environment_variable_is_documented_that_nothing_reads() -> None:
+    text = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
+    assert set(ROW_KEY.findall(text)) - environment_variables() == set()
+
+
+def estate_sections() -> dict[str, set[str]]:
+    """The documented keys of each table of the estate file."""
+    text = (ROOT / "docs" / "estate.md").read_text(encoding="utf-8")
+    sections = re.split(r"^## ", text, flags=re.MULTILINE)[1:]
+    named = {re.match(r"`([^`]+)`", section): section for section in sections}
+    return {match[1]: set(ROW_KEY.findall(section)) for match, section in named.items() if match}
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_each_key_of_the_estate_is_documented(table: str) -> None:
+    below = {name.strip("[]").rpartition(".")[2] for name in TABLES if name.startswith(table[:-1] + ".")}
+    keys = {WRITTEN_AS.get(field.name, field.name) for field in fields(TABLES[table])} - below
+    assert estate_sections()[table] == keys
+
+
+def test_each_table_of_the_estate_is_documented() -> None:
+    assert {f"[{field.name}]" for field in fields(Estate)} <= set(estate_sections())
+    assert set(estate_sections()) == set(TABLES)
+
+
+def anchors(path: Path) -> set[str]:
+    """The fragments that a page's headings can be linked by, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.+)$", ANY_BLOCK.sub("", path.read_text(encoding="utf-8")), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("path", DOCS, ids=lambda path: path.name)
+def test_links_and_pictures_resolve(path: Path) -> None:
+    broken = []
+    for match in LINK.finditer(ANY_BLOCK.sub("", path.read_text(encoding="utf-8"))):
+        target, _, fragment = match["target"].partition("#")
+        if target.startswith(("https://", "http://")):
+            continue
+        file = (path.parent / target).resolve() if target else path
+        if not file.is_file() or (fragment and fragment not in anchors(file)):
+            broken.append(match["target"])
+    assert broken == []
+
+
+def test_the_readme_names_every_page_of_the_docs() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert [path.name for path in DOCS[2:] if f"(docs/{path.name})" not in text] == []
+
+
+def test_pictures_are_small_and_as_wide_as_a_desk() -> None:
+    pictures = sorted((ROOT / "docs" / "images").glob("*.png"))
+    assert pictures
+    for path in pictures:
+        data = path.read_bytes()
+        assert len(data) <= MOST_PICTURE_BYTES, path.name
+        assert struct.unpack(">I", data[16:20])[0] >= 1280, path.name
