@@ -10,8 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from types import TracebackType
-from typing import Any, Self, TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import psycopg
 from psycopg import errors, sql
@@ -20,6 +19,7 @@ from psycopg.adapt import Loader
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.pq import Format
 
+from opsconsole.closing import Closing
 from opsconsole.errors import ConsoleError, OutsideDataError, UnavailableError
 from opsconsole.estate.model import TableName
 
@@ -166,7 +166,7 @@ def explain(error: psycopg.Error, what: str, url: str, statement_timeout: float)
     return OutsideDataError(f"{subject} refused a query: {primary or type(error).__name__}.")
 
 
-class Database:
+class Database(Closing):
     """One outside database, connected on first use. A context manager. Not for use by several threads or across a fork.
 
     A connection that was dropped while idle (a server restart, a firewall) is opened anew and the read repeated once.
@@ -187,14 +187,6 @@ class Database:
         self._connect_timeout = connect_timeout
         self._read_only = read_only
         self._connection: psycopg.Connection[tuple[Any, ...]] | None = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         if self._connection is not None:

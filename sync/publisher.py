@@ -18,11 +18,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from textwrap import shorten
 from time import monotonic
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from kafka import KafkaProducer, errors
 
+from opsconsole.closing import Closing
 from opsconsole.errors import OutsideDataError, UnavailableError
 from opsconsole.estate import model
 from opsconsole.keys import Key
@@ -71,21 +71,13 @@ class Receipt:
     offset: int
 
 
-class Publisher:
+class Publisher(Closing):
     """Publishes to the estate's topic. A context manager; the producer is made with the first message, after a fork."""
 
     def __init__(self, kafka: model.Kafka) -> None:
         self._kafka = kafka
         self._producer: Any = None
         self._process = os.getpid()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Ends the producer. Nothing is under way then: `publish` has waited for everything."""

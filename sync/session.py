@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from functools import cached_property
-from types import TracebackType
-from typing import Self
 
 from opsconsole import estate
+from opsconsole.closing import Closing
 from opsconsole.estate.model import Estate
 from sync.check import Names, Systems
 from sync.index import open_index
@@ -17,7 +16,7 @@ from sync.publisher import Publisher
 from sync.source import Source
 
 
-class Session:
+class Session(Closing):
     """Adapters of this process, connected when they are first used and closed together.
 
     Made after the fork: a connection inherited from a parent gives wrong answers.
@@ -26,12 +25,7 @@ class Session:
     def __init__(self) -> None:
         self._stack = ExitStack()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def close(self) -> None:
         self._stack.close()
 
     @cached_property

@@ -6,12 +6,11 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
-from types import TracebackType
-from typing import Self
 
 from psycopg import sql
 
 from opsconsole import estate
+from opsconsole.closing import Closing
 from opsconsole.errors import OutsideDataError
 from opsconsole.estate import model
 from opsconsole.keys import Key
@@ -62,7 +61,7 @@ def source_shape(source: model.Source) -> TaskShape:
     )
 
 
-class Source:
+class Source(Closing):
     """One connection to the source, made with the first read; a context manager, and one Side of a comparison.
 
     Raises UnavailableError (try again) and OutsideDataError (it will not help). One per process: never across a fork.
@@ -79,14 +78,6 @@ class Source:
         self.tasks = TaskRows(self.database, source_shape(settings))
         self._task_table = table_identifier(settings.tasks.table)
         self._organization_table = table_identifier(settings.organizations.table)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         self.database.close()

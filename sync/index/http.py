@@ -6,13 +6,12 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from time import monotonic, sleep
-from types import TracebackType
-from typing import Self
 from urllib.parse import quote, urlsplit
 from uuid import UUID
 
 import httpx
 
+from opsconsole.closing import Closing
 from opsconsole.errors import OutsideDataError
 from opsconsole.estate.model import Estate
 from opsconsole.keys import BadKeyError, Key, KeyKind, parse_key
@@ -30,7 +29,7 @@ BODY_BYTES_PER_ROW = 16 * 1024
 NO_KEY: dict[KeyKind, Key] = {KeyKind.UUID: UUID(int=0), KeyKind.INTEGER: 0, KeyKind.TEXT: "-"}
 
 
-class HttpIndex:
+class HttpIndex(Closing):
     """Reads the endpoint with one kept connection. `pause` waits between tries (seconds); tests replace it."""
 
     def __init__(self, estate: Estate, *, pause: Callable[[float], None] = sleep) -> None:
@@ -48,14 +47,6 @@ class HttpIndex:
         timeout = httpx.Timeout(index.timeout, connect=index.connect_timeout)
         # Proxies and .netrc of the machine are not part of the estate.
         self._client = httpx.Client(headers=headers, timeout=timeout, trust_env=False)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         self._client.close()

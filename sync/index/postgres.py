@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from types import TracebackType
-from typing import Self
 
 from psycopg import sql
 
+from opsconsole.closing import Closing
 from opsconsole.estate.model import Estate
 from opsconsole.keys import Key
 from opsconsole.postgres import Database
@@ -37,7 +36,7 @@ def status_name(estate: Estate) -> str:
     return estate.index.fields.get(name, name)
 
 
-class PostgresIndex:
+class PostgresIndex(Closing):
     """Reads the index's table; connects with the first read."""
 
     def __init__(self, estate: Estate) -> None:
@@ -49,14 +48,6 @@ class PostgresIndex:
         )
         self.tasks = TaskRows(self.database, index_shape(estate))
         self._status = status_name(estate)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         self.database.close()
