@@ -30,6 +30,9 @@ SECTIONS = (
             Place("Staged", "sync:staged", "s"),
             Place("Batches", "sync:batches", "b"),
             Place("Jobs", "sync:jobs", "j"),
+            Place("By hand", "sync:by_hand", "h"),
+            Place("Skip list", "sync:skipped", "k"),
+            Place("Ids", "sync:ids", "i"),
         ),
     ),
 )

@@ -127,7 +127,7 @@ def read_skip_file(text: str, rules: IdRules, now: datetime) -> SkipFile:
 
 def _lines(text: str) -> Iterator[tuple[int, list[str]]]:
     """Rows with the line on which each begins; empty ones are left out."""
-    first = text.split("\n", 1)[0].strip().lower()
+    first = text.split("\n", 1)[0].rstrip("\r").lower()
     before = 0
     if first.startswith("sep=") and len(first) == len("sep=;"):
         text, before = text.partition("\n")[2], 1

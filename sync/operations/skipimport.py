@@ -41,10 +41,7 @@ class Change:
     row: SkipRow
     entry: SkippedOrganization
     fields: tuple[FieldChange, ...]
-
-    @property
-    def new(self) -> bool:
-        return self.entry.pk is None
+    new: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +191,9 @@ def _change(
         if row.skipped_at:
             made.skipped_at = row.skipped_at
         times = () if row.skipped_at is None else ("skipped_at",)
-        return Change(row, made, tuple(_field(name, None, getattr(made, name)) for name in (*FIELDS[:-1], *times)))
+        return Change(
+            row, made, tuple(_field(name, None, getattr(made, name)) for name in (*FIELDS[:-1], *times)), new=True
+        )
     wanted = {
         "reason": entry.reason if row.reason is None else row.reason.value,
         "job_id": entry.job_id if row.job is None else row.job or None,
@@ -209,7 +208,7 @@ def _change(
     )
     for name, value in wanted.items():
         setattr(entry, name, value)
-    return Change(row, entry, fields) if fields else None
+    return Change(row, entry, fields, new=False) if fields else None
 
 
 def _plain(value: object) -> object:
