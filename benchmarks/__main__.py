@@ -1,32 +1,77 @@
-"""Runs every `benchmarks/bench_*.py` and prints one table: `make bench`.
+"""Measures what must be fast and prints one table: `make bench`, or `make bench ARGS="check publish"` for some of it.
 
-A benchmark is a module with `measure() -> list[Measurement]`.
+A benchmark is a module `bench_*.py` with `measure(stage)` that gives Measurements; one whose `measure` takes no stage
+brings servers of its own and runs in a process of its own. QUICK=1 takes small sizes; KEEP=1
+keeps servers and companies in .cache/bench, so that the next run need not make them.
 """
 
 from __future__ import annotations
 
+import json
+import os
+import sys
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from importlib import import_module
+from inspect import signature
+from multiprocessing import get_context
 from pathlib import Path
 
-from benchmarks.measurement import Measurement
+from benchmarks.measurement import Measurement, measure_alone
+from benchmarks.stage import Stage, open_stage, say
+
+HERE = Path(__file__).parent
+RESULTS = HERE / "results.json"
 
 
-def measurements() -> Iterator[Measurement]:
-    """Imports and runs the modules one after the other, in the order of their names."""
-    for path in sorted(Path(__file__).parent.glob("bench_*.py")):
-        yield from import_module(f"benchmarks.{path.stem}").measure()
+def main(wanted: list[str]) -> None:
+    modules = sorted(path.stem for path in HERE.glob("bench_*.py"))
+    unknown = [name for name in wanted if f"bench_{name}" not in modules]
+    if unknown:
+        names = ", ".join(name.removeprefix("bench_") for name in modules)
+        sys.exit(f"There is no benchmark {unknown[0]}; there are {names}.")
+    found = []
+    quick, keep = bool(os.environ.get("QUICK")), bool(os.environ.get("KEEP"))
+    with open_stage(quick=quick, keep=keep) as stage:
+        print(_row("what", "ours", "bound", "figure", "goal", ""))
+        for one in measurements(stage, [name for name in modules if not wanted or name[6:] in wanted]):
+            found.append(one)
+            print(describe(one), flush=True)
+    RESULTS.write_text(json.dumps([one.to_json() for one in found], indent=2) + "\n", encoding="utf-8")
+    if quick:
+        print("QUICK=1: small sizes, where what a job costs once weighs most. The goals are those of the full sizes.")
 
 
-def main() -> None:
-    found = list(measurements())
-    if not found:
-        print("No benchmark yet.")
-        return
-    print(f"{'benchmark':<50} {'seconds':>10} {'bound':>10} {'ratio':>7}")
-    for one in found:
-        print(f"{one.name:<50} {one.seconds:>10.3f} {one.bound_seconds:>10.3f} {one.ratio:>6.1f}x")
+def measurements(stage: Stage, modules: list[str]) -> Iterator[Measurement]:
+    """Runs the modules one after the other, in the order of their names."""
+    for module in modules:
+        say(f"{module.removeprefix('bench_')} (load {os.getloadavg()[0]:.1f}) ...")
+        measure = import_module(f"benchmarks.{module}").measure
+        if signature(measure).parameters:
+            yield from measure(stage)
+        else:
+            with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as alone:
+                yield from alone.submit(measure_alone, module).result()
+
+
+def describe(one: Measurement) -> str:
+    unit = one.goal.unit if one.goal else "x"
+    verdict = {True: "holds", False: "DOES NOT HOLD", None: ""}[one.holds]
+    goal = str(one.goal) if one.goal else "shown"
+    return _row(
+        one.name,
+        f"{one.ours:,.3g} {one.unit}",
+        f"{one.bound:,.3g} {one.unit}",
+        f"{one.figure:,.3g} {unit}",
+        goal,
+        verdict,
+    )
+
+
+def _row(*cells: str) -> str:
+    name, ours, bound, figure, goal, verdict = cells
+    return f"{name:<58} {ours:>12} {bound:>12} {figure:>12}   {goal:<22} {verdict}".rstrip()
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

@@ -8,23 +8,24 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from time import perf_counter
 from uuid import UUID, uuid4
 
 import psycopg
 
-from benchmarks.measurement import Measurement
+from benchmarks.measurement import Goal, Measurement, seconds
 from opsconsole.demo.postgres import Postgres
 from opsconsole.estate.model import OrganizationTable, Source, TaskTable
 from sync.operations.ids import Output, Subject, read_ids, render, rules_of
 from sync.operations.ids.lookup import look_up
 
 IDS = 100_000
+COMMAND = 'make bench ARGS="ids"'
 LINK = "https://app.example.com/org/{id}"
 
 
-def measure() -> list[Measurement]:
+def measure() -> Iterator[Measurement]:
     keys = [uuid4() for _ in range(IDS)]
     words = [str(key) for key in keys]
     texts = {
@@ -35,15 +36,13 @@ def measure() -> list[Measurement]:
         "page links": "\n".join(LINK.replace("{id}", word) + "?tab=2" for word in words),
     }
     with _source(keys) as source:
-        return [
-            Measurement(
-                f"ids: {IDS:,} {subject}, {name}",
-                _seconds(lambda text=text, subject=subject: _convert(text, subject, source)),  # type: ignore[misc]
-                _seconds(lambda subject=subject: _bare(words, subject, source)),  # type: ignore[misc]
-            )
-            for subject in Subject
-            for name, text in texts.items()
-        ]
+        for subject in Subject:
+            bound = _best(partial(_bare, words, subject, source))
+            for name, text in texts.items():
+                ours = _best(partial(_convert, text, subject, source))
+                yield Measurement(
+                    f"ids: {IDS:,} {subject}, {name}", ours, bound, Goal(2, "s"), COMMAND, other_figure=ours
+                )
 
 
 def _convert(text: str, subject: Subject, source: Source) -> None:
@@ -60,14 +59,9 @@ def _bare(words: list[str], subject: Subject, source: Source) -> None:
         assert len(database.execute(query.encode(), (keys,)).fetchall()) == IDS
 
 
-def _seconds(work: Callable[[], None]) -> float:
+def _best(work: Callable[[], None]) -> float:
     """The best of three."""
-    took = []
-    for _ in range(3):
-        start = perf_counter()
-        work()
-        took.append(perf_counter() - start)
-    return min(took)
+    return min(seconds(work) for _ in range(3))
 
 
 @contextmanager
