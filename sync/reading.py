@@ -20,7 +20,18 @@ from django.db.models import (
 )
 from django.db.models.functions import Left
 
-from sync.models import Attempt, AttemptOutcome, Batch, Job, JobEvent, JobKind, JobState, Phase, StagedOrganization
+from sync.models import (
+    Attempt,
+    AttemptOutcome,
+    Batch,
+    Drift,
+    Job,
+    JobEvent,
+    JobKind,
+    JobState,
+    Phase,
+    StagedOrganization,
+)
 from sync.models.job import ACTIVE_STATES
 from sync.progress import Pace, pace
 
@@ -46,6 +57,18 @@ def listed_jobs() -> QuerySet[Job]:
 def whole_jobs() -> QuerySet[Job]:
     """Jobs with all that a job's page shows; its list of ids, up to some hundred kilobytes, comes by `tasks_of`."""
     return Job.objects.select_related("batch").defer("task_ids")
+
+
+def drift_of(job: Job) -> QuerySet[Drift]:
+    """The drift that a job found, bounded by its latest row. One query, by the index of job and id.
+
+    Without the bound, a job with much of all the drift is looked for from the newest drift of all backwards: PostgreSQL
+    expects to meet it soon, and passes by a million rows of others. The range that is no range keeps it from doing so
+    here.
+    """
+    own = Drift.objects.filter(job_id__gte=job.pk, job_id__lte=job.pk).order_by("-job_id", "-pk")
+    latest = own.values_list("pk", flat=True).first()
+    return job.drift.none() if latest is None else job.drift.filter(pk__lte=latest)
 
 
 @dataclass(frozen=True, slots=True)

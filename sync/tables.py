@@ -23,6 +23,7 @@ from sync.models import Job, StagedOrganization
 
 CARDS = {"class": "table table-cards"}
 NUMBERS = {"th": {"class": "number"}, "td": {"class": "number"}}
+WRAPPED_NUMBERS = {"th": {"class": "number wrapped"}, "td": {"class": "number"}}
 
 
 def job_address(job: Job) -> str:
@@ -62,13 +63,12 @@ class ModeColumn(ConsoleColumn):
 class JobTable(ListTable):
     empty = "No job matches."
 
-    pk = LinkColumn(verbose_name="Job", address=job_address)
+    pk = cell("job_number", verbose_name="Job")
     organization = cell("organization", accessor="pk", verbose_name="Organization")
-    mode = ModeColumn()
     state = cell("job_state", accessor="status", attrs={"td": {"class": "status"}})
     progress = cell("job_progress", accessor="scanned", verbose_name="Tasks scanned")
     drift_found = NumberColumn(verbose_name="Drift")
-    repair = cell("repair", accessor="pk", verbose_name="Published / verified", attrs=NUMBERS)
+    repair = cell("repair", accessor="pk", verbose_name="Published / verified", attrs=WRAPPED_NUMBERS)
     worker = cell("job_worker", accessor="fence", verbose_name="Worker")
     created_at = cell("job_times", verbose_name="Created (UTC)", attrs={"td": {"class": "when"}})
 
@@ -156,8 +156,7 @@ class AttemptTable(ListTable):
     number = NumberColumn(verbose_name="Attempt")
     end = cell("attempt_end", accessor="pk", verbose_name="How it ended", attrs={"td": {"class": "wide"}})
     worker = cell("attempt_worker", verbose_name="Worker and process")
-    started_at = WhenColumn(verbose_name="Started")
-    ended_at = WhenColumn(verbose_name="Ended")
+    times = cell("attempt_times", accessor="pk", verbose_name="From, to (UTC)", attrs={"td": {"class": "when"}})
     took = TookColumn()
     rows = cell("attempt_rows", accessor="pk", verbose_name="Tasks walked", attrs=NUMBERS)
     peak_memory = NumberColumn(unit="size")
@@ -170,9 +169,8 @@ class DriftTable(ListTable):
     kind = ConsoleColumn(verbose_name="Drift")
     values = cell("drift_values", accessor="pk", verbose_name="Index has → source has", attrs={"td": {"class": "wide"}})
     version = cell("drift_version", accessor="pk", verbose_name="Version", attrs=NUMBERS)
-    message = cell("drift_message", accessor="pk", verbose_name="Partition : offset, published (UTC)")
+    message = cell("drift_message", accessor="pk", verbose_name="Partition : offset")
     status = BadgeColumn(verbose_name="Verification")
-    found_at = WhenColumn(verbose_name="Found")
 
     def render_kind(self, value: str) -> str:
         return value.title()

@@ -17,7 +17,7 @@ from opsconsole.keyset import CappedCount, capped_count
 from sync.access import VIEW
 from sync.job_form import DriftFilter
 from sync.models import Drift, Job
-from sync.reading import whole_jobs
+from sync.reading import drift_of, whole_jobs
 from sync.tables import DriftTable
 
 ROWS_PER_FETCH = 2_000
@@ -33,12 +33,18 @@ def drift_list(request: HttpRequest, number: int) -> HttpResponse:
     form = DriftFilter(request.GET)
     if not form.is_valid():
         return render(request, "sync/job_drift.html", {"job": job, "form": form}, status=400)
-    rows = form.narrow(job.drift.all())
-    # The job counts its drift; only a filtered list has to be counted.
-    total = capped_count(rows) if form.asked else CappedCount(job.drift_found, capped=False)
-    table = DriftTable.from_request(request, rows, label="Drift", total=total)
+    rows = form.narrow(drift_of(job))
+    table = DriftTable.from_request(request, rows, label="Drift", total=_total(job, form, rows))
     content = {"job": job, "form": form, "table": table, "filtered": form.asked}
     return render(request, "sync/job_drift.html", content)
+
+
+def _total(job: Job, form: DriftFilter, rows: QuerySet[Drift]) -> CappedCount:
+    """The job itself counts its drift, by kind too; only what is asked for otherwise has to be counted."""
+    asked = {name for name, value in form.cleaned_data.items() if value}
+    if asked - {"kind"}:
+        return capped_count(rows)
+    return CappedCount(getattr(job, form.cleaned_data["kind"]) if asked else job.drift_found, capped=False)
 
 
 @require_safe

@@ -20,7 +20,7 @@ from sync.models import Attempt, AttemptOutcome, Job, JobState
 from sync.operations import bulk
 from sync.operations import jobs as operations
 from sync.operations.events import event_lines
-from sync.reading import latest_events, listed_jobs, pace_of, tasks_of, whole_jobs
+from sync.reading import drift_of, latest_events, listed_jobs, pace_of, tasks_of, whole_jobs
 from sync.standing import standing_of
 from sync.tables import AttemptTable, DriftTable, ErrorTable, JobTable, PickableJobTable
 
@@ -76,10 +76,10 @@ def job_live(request: HttpRequest, number: int) -> HttpResponse:
 
 
 def job_content(request: HttpRequest, number: int) -> dict[str, Any]:
-    """What the page and its live part show. Up to five queries."""
+    """What the page and its live part show. Up to six queries."""
     job = get_object_or_404(whole_jobs(), pk=number)
     attempts = list(job.attempts.order_by("-number")[:ATTEMPTS_SHOWN])
-    drift = list(job.drift.order_by("-pk")[:DRIFT_SHOWN]) if job.drift_found else []
+    drift = list(drift_of(job).order_by("-pk")[:DRIFT_SHOWN]) if job.drift_found else []
     return {
         "job": job,
         "pace": pace_of(job, attempts, timezone.now()),

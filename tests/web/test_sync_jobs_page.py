@@ -38,7 +38,8 @@ def test_attempts_say_how_each_ended() -> None:
     )
     text = page(job.pk)
     for said in (
-        "ops-3, process 4711",
+        "ops-3",
+        "process 4711",
         "Killed",
         "killed by SIGKILL",
         "512 MiB",
