@@ -13,7 +13,7 @@ from django.db.utils import Error as DatabaseError
 from opsconsole.worker import stop_requested
 from sync.ledger import FenceLostError, Ledger
 from sync.models import AttemptOutcome, JobState
-from sync.models.job import JobQuerySet
+from sync.models.transitions import JobQuerySet
 from sync.operations.workers import memory_now
 
 HEARTBEAT_SECONDS = 3.0

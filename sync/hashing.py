@@ -170,7 +170,7 @@ class HashRecipe:
     def samples(self) -> sql.Composed:
         """A query that hashes samples of every class in use, and NULL: what both sides must agree on."""
         hashes = [
-            HashRecipe((hash_class,), self.seed, self.portable).expression([sql.SQL(sample)])
+            HashRecipe((hash_class,), self.seed, self.portable).expression([sql.SQL(f"({sample})")])
             for hash_class in sorted(set(self.classes))
             for sample in (*_SAMPLES[hash_class], f"NULL::{hash_class.value}")
         ]

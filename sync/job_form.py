@@ -15,7 +15,7 @@ from opsconsole.times import parse_time
 from sync.engine.rows import DriftKind
 from sync.forms import ACTIVE, ANY, LARGEST_NUMBER
 from sync.models import Drift, Job, JobKind, JobState, Mode, Verification
-from sync.models.job import ACTIVE_STATES
+from sync.models.states import ACTIVE_STATES
 from sync.operations.ids import IdRules, organization_rules, read_ids, task_rules
 
 FINGERPRINT = re.compile(r"[0-9a-f]{16}")

@@ -32,7 +32,7 @@ from sync.models import (
     Phase,
     StagedOrganization,
 )
-from sync.models.job import ACTIVE_STATES
+from sync.models.states import ACTIVE_STATES
 from sync.progress import Pace, pace
 
 PROBLEM_STATES = (JobState.FAILED, JobState.LOOPING)

@@ -23,7 +23,7 @@ from sync.models import (
     SkippedOrganization,
     SkipReason,
 )
-from sync.models.job import HELD_STATES
+from sync.models.states import HELD_STATES
 from sync.operations.workers import WorkerIdentity
 from sync.queueing import JOB_FUNCTION, enqueue_after_commit
 from sync.signals import job_ended, job_looping

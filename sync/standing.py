@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from sync.models import Job, JobKind, JobState, SkippedOrganization, StagedOrganization
-from sync.models.job import ORGANIZATION_KINDS
+from sync.models.states import ORGANIZATION_KINDS
 
 SHOWN = ("mode", "state", "kind", "organization_name", "ended_at", "stale", "missing", "orphan", "unresolved")
 

@@ -18,7 +18,7 @@ from opsconsole.worker import stop_requested
 from sync import queueing, recovery
 from sync.control import Heartbeat
 from sync.models import Attempt, Job
-from sync.models.job import HELD_STATES
+from sync.models.states import HELD_STATES
 from sync.operations.workers import WorkerIdentity, peak_memory
 from sync.packing import PackedPair
 from sync.session import Session

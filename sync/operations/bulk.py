@@ -15,7 +15,7 @@ from opsconsole.errors import UsageError
 from opsconsole.keyset import CappedCount, capped_count
 from sync import queueing
 from sync.models import Batch, BatchState, EventLevel, Job, JobState
-from sync.models.job import ACTIVE_STATES, ORGANIZATION_KINDS, UNSUCCESSFUL_STATES, WAITING_STATES
+from sync.models.states import ACTIVE_STATES, ORGANIZATION_KINDS, UNSUCCESSFUL_STATES, WAITING_STATES
 from sync.operations.batches import advance, close_ended_batches, reopen
 from sync.operations.batches.pacing import problems_of
 from sync.operations.batches.start import note

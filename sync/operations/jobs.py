@@ -14,7 +14,7 @@ from opsconsole.keys import Key
 from sync import queueing
 from sync.index import open_index
 from sync.models import EventLevel, Job, JobEvent, JobKind, JobState, Mode
-from sync.models.job import ORGANIZATION_KINDS
+from sync.models.states import ORGANIZATION_KINDS
 from sync.operations.batches import reopen
 from sync.operations.ids import organization_rules, require_keys, some_of, task_rules
 from sync.operations.staging import known_organizations

@@ -10,7 +10,7 @@ from django.db.models import QuerySet
 from opsconsole import audit
 from opsconsole.errors import UsageError
 from sync.models import AffectedRow, Job, QueryRun, SkippedOrganization, StagedOrganization
-from sync.models.job import ORGANIZATION_KINDS
+from sync.models.states import ORGANIZATION_KINDS
 from sync.operations.query_runs import ended_with_rows
 from sync.operations.staging import StageResult
 

@@ -12,7 +12,7 @@ from django.db.models.functions import Now
 from opsconsole import audit, estate
 from opsconsole.errors import UsageError
 from sync.models import Attempt, Job, JobState, Mode, SkippedOrganization, SkipReason
-from sync.models.job import ORGANIZATION_KINDS
+from sync.models.states import ORGANIZATION_KINDS
 from sync.operations.ids import organization_rules, require_keys
 from sync.operations.staging import known_organizations
 

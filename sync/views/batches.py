@@ -14,7 +14,7 @@ from opsconsole.keyset import capped_count, page_of
 from sync.access import VIEW
 from sync.forms import BatchFilter
 from sync.models import Batch, BatchState
-from sync.models.job import UNSUCCESSFUL_STATES
+from sync.models.states import UNSUCCESSFUL_STATES
 from sync.operations import batches as operations
 from sync.operations.batches import BatchTotals
 from sync.progress import Pace, pace

@@ -14,7 +14,7 @@ from opsconsole.errors import UsageError
 from sync import recovery
 from sync.failures import LOOPING_AFTER, Failure
 from sync.models import AttemptOutcome, Batch, BatchState, EventLevel, Job, JobState, Mode
-from sync.models.job import ACTIVE_STATES
+from sync.models.states import ACTIVE_STATES
 from sync.operations import batches
 from sync.operations.batches import BatchOptions
 from sync.operations.batches.pacing import UNDER_WAY_STATES, Limits, Standing, next_step

@@ -13,7 +13,7 @@ from django.utils import timezone
 from sync.engine.rows import DriftKind
 from sync.ledger import ChunkResult, FenceLostError, Ledger
 from sync.models import Attempt, AttemptOutcome, Drift, Job, JobKind, JobState, Phase, Verification
-from sync.models.job import ACTIVE_STATES, HELD_STATES, WAITING_STATES
+from sync.models.states import ACTIVE_STATES, HELD_STATES, WAITING_STATES
 from sync.operations.workers import WorkerIdentity
 from sync.publisher import Receipt
 from tests.sync.jobs import OTHER_WORKER, WORKER, claim, fall_silent, finding, make_job

@@ -11,7 +11,7 @@ from opsconsole import audit
 from opsconsole.errors import UsageError
 from sync import queueing
 from sync.models import Batch, BatchState, EventLevel, Job
-from sync.models.job import ACTIVE_STATES, ORGANIZATION_KINDS, UNSUCCESSFUL_STATES, WAITING_STATES
+from sync.models.states import ACTIVE_STATES, ORGANIZATION_KINDS, UNSUCCESSFUL_STATES, WAITING_STATES
 from sync.operations.batches.ending import close_ended_batches, reopen
 from sync.operations.batches.pacing import advance, awaits_go, hold, lock_active, locked_batch, problems_of
 from sync.operations.batches.start import note

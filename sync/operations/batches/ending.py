@@ -13,7 +13,7 @@ from django.db.models.functions import Now
 from opsconsole import audit
 from opsconsole.errors import ConsoleError
 from sync.models import Batch, BatchOrder, BatchRelation, BatchState, Job, JobState
-from sync.models.job import ACTIVE_STATES
+from sync.models.states import ACTIVE_STATES
 from sync.operations.batches.options import options_of
 from sync.operations.batches.pacing import advance, advance_running, problems_of
 from sync.operations.batches.plan import contents_of, plan_of

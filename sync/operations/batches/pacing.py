@@ -14,7 +14,8 @@ from opsconsole import audit
 from opsconsole.errors import UsageError
 from sync import queueing
 from sync.models import Batch, BatchState, EventLevel, Job, JobState
-from sync.models.job import ACTIVE_STATES, CLAIMABLE_STATES, PROBLEM_STATES, JobQuerySet
+from sync.models.states import ACTIVE_STATES, CLAIMABLE_STATES, PROBLEM_STATES
+from sync.models.transitions import JobQuerySet
 from sync.operations.batches.start import note
 
 UNDER_WAY_STATES = tuple(state for state in ACTIVE_STATES if state is not JobState.PLANNED)

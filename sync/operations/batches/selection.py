@@ -15,7 +15,7 @@ from opsconsole.errors import UnavailableError
 from opsconsole.keys import restore_key
 from opsconsole.times import Window
 from sync.models import BatchOrder, BatchRelation, Job, Mode, SkippedOrganization, StagedOrganization
-from sync.models.job import ACTIVE_STATES, ORGANIZATION_KINDS
+from sync.models.states import ACTIVE_STATES, ORGANIZATION_KINDS
 from sync.operations.batches.options import BatchOptions
 from sync.operations.estimate import COUNTING_SECONDS, Counted
 from sync.source import Source
