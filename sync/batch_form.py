@@ -81,8 +81,9 @@ class BatchForm(forms.Form):
 
     @property
     def further_is_used(self) -> bool:
-        """Whether something in the folded part was typed, or is wrong: then it must be seen."""
-        return any(field.errors or field.name in self.changed_data for field in self.further_fields)
+        """Whether something in the folded part was typed, came with the address, or is wrong: then it must be seen."""
+        used = self.changed_data if self.is_bound else self.initial  # unbound, a ticked box counts as changed
+        return any(field.errors or field.name in used for field in self.further_fields)
 
     def clean(self) -> dict[str, Any]:
         """Where every field could be read, the options say whether they can be used together."""

@@ -14,7 +14,7 @@
     button.type = "button";
     button.className = "button";
     button.textContent = "Pick";
-    button.setAttribute("aria-label", `Pick: ${field.labels[0]?.textContent ?? "time"}`);
+    button.setAttribute("aria-label", `Pick: ${field.labels[0]?.firstChild.textContent ?? "time"}`);
     button.addEventListener("click", () => {
       picker.value = field.value.trim().replace(" ", "T");
       picker.showPicker();

@@ -1,0 +1,156 @@
+"""Every page of the console with example arguments, for the tests that walk them all and for the screenshots."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from django.urls import URLResolver, get_resolver, reverse
+
+from tests.browser.scene import Scene
+
+Argument = Callable[[Scene], object]
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A page that a GET shows. `name` is its test's and its picture's; `status` what the server answers."""
+
+    name: str
+    route: str
+    arguments: tuple[Argument, ...] = ()
+    query: Callable[[Scene], str] | None = None
+    role: str | None = "operator"
+    status: int = 200
+
+    def address(self, scene: Scene) -> str:
+        query = f"?{self.query(scene)}" if self.query else ""
+        return reverse(self.route, args=[argument(scene) for argument in self.arguments]) + query
+
+
+def run(scene: Scene) -> int:
+    return scene.run
+
+
+def synced(scene: Scene) -> int:
+    return scene.synced
+
+
+def held(scene: Scene) -> int:
+    return scene.held
+
+
+def drifted(scene: Scene) -> int:
+    return scene.drifted_job
+
+
+def looping(scene: Scene) -> int:
+    return scene.looping_job
+
+
+def organization(scene: Scene) -> str:
+    return str(scene.organization)
+
+
+def ways(way: str) -> Callable[[Scene], str]:
+    return lambda _: f"way={way}"
+
+
+EXAMPLES = (
+    Example("login", "login", role=None),
+    Example("styleguide", "styleguide", role="administrator"),
+    Example("affected", "sync:affected"),
+    Example("affected-wrong", "sync:affected", query=lambda _: "from=yesterday&to=&min=-1", status=400),
+    Example("affected-of-a-run", "sync:affected", query=lambda scene: f"like={scene.run}"),
+    Example("affected-runs", "sync:affected_runs"),
+    Example("affected-run", "sync:affected_run", (run,)),
+    Example("affected-run-for-a-viewer", "sync:affected_run", (run,), role="viewer"),
+    Example("affected-estimate", "sync:affected_estimate", (run,)),
+    Example("affected-why", "sync:affected_why", (run, organization)),
+    Example("staged", "sync:staged"),
+    Example("staged-for-a-viewer", "sync:staged", role="viewer"),
+    Example("staged-clear", "sync:staged_clear"),
+    Example("batches", "sync:batches"),
+    Example("batches-none", "sync:batches", query=lambda _: "state=cancelled"),
+    Example("batch-new", "sync:batch_new"),
+    Example("plan", "sync:plan", (lambda scene: scene.plan,)),
+    Example("batch", "sync:batch", (synced,)),
+    Example("batch-held", "sync:batch", (held,)),
+    Example("batch-compare", "sync:batch_compare", (synced,), query=lambda scene: f"other={scene.reported}"),
+    Example("batch-compare-ask", "sync:batch_compare", (synced,)),
+    Example("batch-cancel", "sync:batch_cancel", (held,)),
+    Example("batch-pause", "sync:batch_pause", (held,)),
+    Example("batch-resume", "sync:batch_resume", (held,)),
+    Example("batch-go", "sync:batch_go", (held,)),
+    Example("batch-retry", "sync:batch_retry", (held,)),
+    Example("jobs", "sync:jobs"),
+    Example("jobs-for-a-viewer", "sync:jobs", role="viewer"),
+    Example("jobs-of-an-organization", "sync:jobs", query=lambda scene: f"organization={scene.organization}"),
+    Example("jobs-filtered", "sync:jobs", query=lambda _: "mode=sync&worker=nobody"),
+    Example("jobs-wrong", "sync:jobs", query=lambda _: "organization=nonsense&batch=x", status=400),
+    Example("job-errors", "sync:job_errors"),
+    Example("jobs-cancel", "sync:jobs_cancel", query=lambda _: "state=planned"),
+    Example("jobs-retry", "sync:jobs_retry", query=lambda _: "state=looping"),
+    Example("jobs-skip", "sync:jobs_skip", query=lambda _: "state=looping"),
+    Example("job", "sync:job", (lambda scene: scene.done_job,)),
+    Example("job-with-drift", "sync:job", (drifted,)),
+    Example("job-looping", "sync:job", (looping,)),
+    Example("job-held-back", "sync:job", (lambda scene: scene.held_job,)),
+    Example("job-drift", "sync:job_drift", (drifted,)),
+    Example("job-cancel", "sync:job_cancel", (lambda scene: scene.held_job,)),
+    Example("job-skip", "sync:job_skip", (drifted,)),
+    Example("by-hand", "sync:by_hand"),
+    Example("by-hand-query", "sync:by_hand", query=ways("query")),
+    Example("by-hand-window", "sync:by_hand", query=ways("window")),
+    Example("by-hand-windows", "sync:by_hand", query=ways("windows")),
+    Example("skipped", "sync:skipped"),
+    Example("skipped-for-a-viewer", "sync:skipped", role="viewer"),
+    Example("skip-import", "sync:skip_import"),
+    Example("ids", "sync:ids"),
+)
+
+REDIRECTS = {"home"}
+# What a person never sees as a page: parts that a page fetches, and files.
+PARTS = {"sync:affected_live", "sync:batch_live", "sync:job_live"}
+FILES = {
+    "sync:affected_csv",
+    "sync:affected_ids",
+    "sync:batch_csv",
+    "sync:job_drift_csv",
+    "sync:job_events",
+    "sync:skip_csv",
+}
+POSTS = {
+    "logout",
+    "sync:affected_start",
+    "sync:affected_save",
+    "sync:affected_saved_run",
+    "sync:affected_saved_delete",
+    "sync:affected_again",
+    "sync:affected_cancel",
+    "sync:affected_stage",
+    "sync:batch_clone",
+    "sync:batch_missing",
+    "sync:batch_report",
+    "sync:by_hand_sync",
+    "sync:by_hand_tasks",
+    "sync:by_hand_window",
+    "sync:by_hand_windows",
+    "sync:ids_file",
+    "sync:job_retry",
+    "sync:skip_add",
+    "sync:skip_apply",
+    "sync:skip_off",
+    "sync:stage",
+    "sync:unstage",
+}
+
+
+def named_routes(resolver: URLResolver | None = None, space: str = "") -> Iterator[str]:
+    """Every named address but those of Django's administration, whose pages are Django's."""
+    for pattern in (resolver or get_resolver()).url_patterns:
+        if isinstance(pattern, URLResolver):
+            if pattern.namespace != "admin":
+                yield from named_routes(pattern, f"{pattern.namespace}:" if pattern.namespace else space)
+        elif pattern.name:
+            yield f"{space}{pattern.name}"

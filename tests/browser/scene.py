@@ -1,0 +1,99 @@
+"""Something to see on every page: an incident half worked through, as its operators left it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from playwright.sync_api import Page, expect
+
+from tests.browser.place import Console, wait_for
+from tests.browser.steps import expect_badge, find_affected, plan_batch, stage_all, stage_by_hand, start_planned
+
+STAGED = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """Numbers of what there is. `reported` and `synced` are done batches; `held` waits after its canary."""
+
+    run: int
+    reported: int
+    synced: int
+    held: int
+    plan: int
+    done_job: int
+    drifted_job: int
+    looping_job: int
+    held_job: int
+    organization: UUID
+    tasks: tuple[str, ...]
+
+
+def make_scene(page: Page, console: Console) -> Scene:
+    """About ten seconds of real work. Leaves no drift, three staged organizations and one on the skip list."""
+    console.clear_staged()
+    damage = console.lose(console.take(4), each=4)
+    run = find_affected(page, damage)
+    save_query(page, run)
+    page.goto(f"/sync/affected/runs/{run}/")
+    stage_all(page)
+    reported = run_batch(page, "Report", 4, Name="Look first", Tags="incident 41, index gap")
+    drifted_job = console.job_of(damage.organizations[0])
+    synced = run_batch(page, "Sync", 4, Name="Then repair")
+    looping_job = loop(page, console)
+    held = hold(page, console)
+    stage_by_hand(page, console.take(STAGED))
+    return Scene(
+        run=run,
+        reported=reported,
+        synced=synced,
+        held=held,
+        plan=plan_batch(page, "Report", STAGED),
+        done_job=console.job_of(damage.organizations[0]),
+        drifted_job=drifted_job,
+        looping_job=looping_job,
+        held_job=int(console.ask("SELECT max(id) FROM sync_job WHERE batch_id = %s", held)[0][0]),
+        organization=damage.organizations[0],
+        tasks=tuple(row[0] for row in console.ask("SELECT task_id FROM sync_drift ORDER BY id LIMIT 5")),
+    )
+
+
+def save_query(page: Page, run: int) -> None:
+    page.goto(f"/sync/affected/?like={run}")
+    page.get_by_text("Save this query").click()
+    page.get_by_label("Name").fill("Completed in the gap of May")
+    page.get_by_role("button", name="Save query").click()
+    expect(page.locator(".messages")).to_contain_text("Saved")
+
+
+def run_batch(page: Page, mode: str, size: int, **fields: str) -> int:
+    plan_batch(page, mode, size, **fields)
+    batch = start_planned(page)
+    expect_badge(page, "batch-status", "Done")
+    return batch
+
+
+def loop(page: Page, console: Console) -> int:
+    """A job whose processes are killed one after the other; its organization gets on the skip list."""
+    (organization,) = console.take(1)
+    console.clear_staged()
+    stage_by_hand(page, [organization])
+    plan_batch(page, "Report", 1, Name="Too much for memory")
+    with console.source_that_hangs():
+        start_planned(page)
+        job = console.job_of(organization)
+        console.kill_until_looping(job)
+    return job
+
+
+def hold(page: Page, console: Console) -> int:
+    """A batch whose canary has run and which waits for a go."""
+    console.clear_staged()
+    stage_by_hand(page, console.take(3))
+    plan_batch(page, "Report", 3, Canary="1")
+    batch = start_planned(page)
+    paused = "SELECT state = 'paused' FROM sync_batch WHERE id = %s"
+    wait_for(lambda: bool(console.ask(paused, batch)[0][0]), "the canary has run")
+    console.clear_staged()
+    return batch
