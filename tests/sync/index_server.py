@@ -79,10 +79,7 @@ class IndexServer:
             return answer_with(list(having)[: int(query["limit"][0])])
         matching = [task for task in self.tasks if str(task["organization_id"]) == query["organization"][0]]
         if "after" in query:
-            ids = [str(task["id"]) for task in self.tasks]
-            start = ids.index(query["after"][0]) + 1 if query["after"][0] in ids else 0
-            later = set(ids[start:])
-            matching = [task for task in matching if str(task["id"]) in later]
+            matching = [task for task in matching if _is_behind(task["id"], query["after"][0])]
         return answer_with(matching[: int(query["limit"][0])])
 
     @contextmanager
@@ -95,3 +92,8 @@ class IndexServer:
             self._server.shutdown()
             self._server.server_close()
             thread.join(5)
+
+
+def _is_behind(key: object, after: str) -> bool:
+    """Whether the key comes later than one that the server need not have: numbers by value, text by its bytes."""
+    return key > int(after) if isinstance(key, int) else str(key) > after
