@@ -136,7 +136,11 @@ class EditableStagedTable(StagedTable):
     """With a box and a button per row, for those who may take organizations out."""
 
     selected = SelectColumn(accessor="pk", label=label_of)
-    remove = ConsoleColumn(accessor="pk", verbose_name="", attrs={"td": {"class": "number"}})
+    remove = ConsoleColumn(
+        accessor="pk",
+        verbose_name=format_html('<span class="visually-hidden">{}</span>', "Actions"),
+        attrs={"td": {"class": "number"}},
+    )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **{"sequence": ("selected", "...", "remove")} | kwargs)
