@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -37,6 +38,10 @@ class ConsoleCommand(BaseCommand):
                 result = self.act(options)
         except ConsoleError as error:
             self._fail(str(error), error.exit_status)
+        except BrokenPipeError:
+            # Whoever read our output (`head`) has gone. Python would complain once more when it flushes at exit.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(1)
         except KeyboardInterrupt:
             self._fail("Interrupted.", 130)
         else:

@@ -51,6 +51,7 @@ class AuditEntry(models.Model):
 
     class Meta:
         default_permissions = ("view",)
+        verbose_name_plural = "audit entries"
         indexes = [
             models.Index(fields=["subject", "-id"], name="audit_subject"),
             models.Index(fields=["trace_id"], name="audit_trace"),

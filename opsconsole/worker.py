@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import ctypes
 import os
+import secrets
 import signal
+import socket
 import threading
 from importlib import import_module
 from types import FrameType
@@ -53,6 +55,8 @@ class ConsoleWorker(Worker):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         # django-rq's command always passes a serializer and a TTL of its own; both would be wrong here.
+        # A name says where to look. It is never used twice: RQ refuses a name whose last owner was killed for a while.
+        kwargs["name"] = kwargs.get("name") or f"{socket.gethostname()}.{os.getpid()}.{secrets.token_hex(2)}"
         kwargs |= {
             "serializer": JSONSerializer,
             "worker_ttl": WORKER_TTL,

@@ -128,7 +128,11 @@ class StartForm(forms.Form):
     """The start of a plan: a reason where it publishes, the number of organizations where there are very many."""
 
     hash = forms.CharField(max_length=64, widget=forms.HiddenInput)
-    reason = forms.CharField(max_length=500, help_text="Kept on the audit log.")
+    reason = forms.CharField(
+        max_length=500,
+        help_text="Kept on the audit log.",
+        error_messages={"required": "Say why: this publishes to customers, and the reason is kept on the audit log."},
+    )
     confirmation = forms.CharField(max_length=20, required=False, widget=forms.TextInput(attrs={"autocomplete": "off"}))
 
     def __init__(self, *args: Any, publishes: bool, number: str, **kwargs: Any) -> None:

@@ -1,9 +1,9 @@
 """Small organizations, several in one go: most of them are small, and most of those are in sync.
 
 A job of its own for each costs a process and a dozen statements to learn that nothing differs. So a worker that has
-done its job asks both sides for the digests of a hundred that wait, at once, and claims those that are small. Where
-the digests are equal the jobs are done, in one transaction; those that differ are checked one by one in this process.
-Killed in between, what was claimed falls silent and is queued again like any other job.
+done its job asks both sides for the digests of a hundred that wait, at once. Small ones with equal digests are claimed
+and done in one transaction; small ones that differ are claimed and checked one by one in this process, with the
+connections it has. Killed in between, what was claimed falls silent and is queued again like any other job.
 """
 
 from __future__ import annotations
@@ -82,16 +82,18 @@ class Sweep:
         return Group(equal, small.keys() - equal.keys())
 
     def _run_group(self, group: Group) -> None:
-        jobs = Job.objects.claim_all([*group.equal, *group.different], self._worker)
-        queueing.forget([job.pk for job in jobs])
+        self._finish_equal(group.equal)
+        for job_id in sorted(group.different):
+            if stop_requested():
+                return
+            # One at a time: what differs takes a while, and another worker may be free for the next.
+            if claimed := Job.objects.claim(job_id, self._worker):
+                queueing.forget([job_id])
+                self._run_claimed(*claimed, self._session)
+
+    def _finish_equal(self, equal: dict[int, int]) -> None:
+        jobs = Job.objects.claim_all(equal, self._worker)
         held = Job.objects.filter(pk__in=[job.pk for job in jobs], worker=self._worker.name, state__in=HELD_STATES)
         with Heartbeat(held):
-            counted = [(job, group.equal[job.pk]) for job in jobs if job.pk in group.equal]
-            recovery.finish_in_sync(counted, self._worker, peak_memory())
-            for job in jobs:
-                if job.pk in group.equal:
-                    continue
-                if stop_requested():
-                    recovery.give_back_all([job])
-                else:
-                    self._run_claimed(job, Job.objects.begin_attempt(job, self._worker), self._session)
+            queueing.forget([job.pk for job in jobs])
+            recovery.finish_in_sync([(job, equal[job.pk]) for job in jobs], self._worker, peak_memory())

@@ -131,6 +131,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 "default_permissions": ("view",),
+                "verbose_name_plural": "audit entries",
                 "indexes": [
                     models.Index(fields=["subject", "-id"], name="audit_subject"),
                     models.Index(fields=["trace_id"], name="audit_trace"),

@@ -6,7 +6,7 @@ row and changes nothing, so a worker that was taken for dead and comes back can 
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -73,10 +73,10 @@ class JobQuerySet(models.QuerySet["Job"]):
             state=JobState.QUEUED, kind=JobKind.ORGANIZATION, checkpoint=None, phase=Phase.WALK, not_before=None
         )
 
-    def claim_all(self, job_ids: Collection[int], worker: WorkerIdentity) -> list[Job]:
+    def claim_all(self, job_ids: Iterable[int], worker: WorkerIdentity) -> list[Job]:
         """Take those of the jobs that are still to be had: new fences, no attempts yet. Three statements."""
         with transaction.atomic():
-            free = self.untouched().filter(pk__in=job_ids).order_by("pk").select_for_update(skip_locked=True)
+            free = self.untouched().filter(pk__in=list(job_ids)).order_by("pk").select_for_update(skip_locked=True)
             taken = list(free.values_list("pk", flat=True))
             self.filter(pk__in=taken).update(
                 state=JobState.RUNNING,

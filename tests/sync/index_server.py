@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import threading
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -27,6 +28,14 @@ def answer_with(tasks: Iterable[object]) -> Answer:
     return Answer(body=json.dumps({"tasks": list(tasks)}).encode())
 
 
+class QuietServer(ThreadingHTTPServer):
+    """Clients that hang up are part of the tests, and no news."""
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)  # type: ignore[arg-type]
+
+
 class IndexServer:
     """`tasks` must be in the order of their ids. Scripted answers go first, one a request; `requests` are targets."""
 
@@ -37,7 +46,7 @@ class IndexServer:
         self.script: deque[Answer] = deque()
         self.requests: list[str] = []
         self.headers: list[dict[str, str]] = []
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self._server = QuietServer(("127.0.0.1", 0), self._handler())
         self._server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}/tasks"
 

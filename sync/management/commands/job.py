@@ -35,7 +35,9 @@ class Command(ConsoleCommand):
 
     def _show(self, job: Job) -> dict[str, Any]:
         self.say(f"Job {job.pk}: {job.subject} {job.organization_name}".rstrip())
-        self.say(f"{job.status.label}, mode {job.mode}, {job.attempts.count()} attempts. {describe_result(job)[0]}")
+        count = job.attempts.count()
+        tries = f"{count} attempt{'' if count == 1 else 's'}"
+        self.say(f"{job.status.label}, mode {job.mode}, {tries}. {describe_result(job)[0]}")
         if job.error:
             self.say(f"Last error: {job.error}")
         attempts = [
