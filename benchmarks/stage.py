@@ -60,6 +60,16 @@ class Stage:
         """A number of tasks, or a twentieth of it where it must be quick."""
         return tasks // 20 if self.quick else tasks
 
+    def set_up_console(self) -> None:
+        """A console without a row, whatever an earlier run left. Django works from here on."""
+        import django
+        from django.core.management import call_command
+
+        self._create_database("console", "console")
+        django.setup()
+        logging.getLogger("kafka").setLevel(logging.ERROR)  # it warns whenever another process has the processor
+        call_command("migrate", verbosity=0)
+
     def company(self, name: str, layout: Layout) -> Company:
         """The company of this name, made now where it is not there yet."""
         addresses = self.servers
@@ -170,14 +180,6 @@ def open_stage(*, quick: bool, keep: bool) -> Iterator[Stage]:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="opsconsole-bench-")))
         servers = stack.enter_context(EmbeddedServers(folder)).addresses
         os.environ |= servers.environment() | {"DJANGO_SETTINGS_MODULE": "opsconsole.settings", "LOG_LEVEL": "ERROR"}
-        _set_up_console()
-        yield Stage(folder, servers, quick=quick)
-
-
-def _set_up_console() -> None:
-    import django
-    from django.core.management import call_command
-
-    django.setup()
-    logging.getLogger("kafka").setLevel(logging.ERROR)  # it warns whenever another process has the processor
-    call_command("migrate", verbosity=0)
+        stage = Stage(folder, servers, quick=quick)
+        stage.set_up_console()
+        yield stage

@@ -49,7 +49,7 @@ class Layout:
     """A company by the sizes of its organizations, numbered through the bands in order.
 
     `compared` are the columns that the index over (organization, id) covers. Of every `deleted_each` tasks one is
-    marked deleted (0: none), of every `late_each` one was updated long after it was made.
+    marked deleted (0: none), of every `late_each` one was updated long after it was made. `wide` repeats each title.
     """
 
     bands: tuple[Band, ...]
@@ -58,6 +58,7 @@ class Layout:
     now: datetime = FIRST_DAY
     deleted_each: int = 0
     late_each: int = 5
+    wide: int = 1
 
     @property
     def tasks(self) -> int:
@@ -152,7 +153,7 @@ def _tasks(layout: Layout, begin: int, end: int) -> sql.Composed:
     return sql.SQL(
         "SELECT md5('task ' || {seed} || ' ' || n)::uuid AS id,"
         " md5('organization ' || {seed} || ' ' || {organization})::uuid AS organization_id,"
-        " ({titles}::text[])[1 + {title}] || ' ' || (1000 + {number}) AS title,"
+        " repeat(({titles}::text[])[1 + {title}] || ' ' || (1000 + {number}), {wide}) AS title,"
         " ({statuses}::text[])[1 + {status}] AS status,"
         " CASE WHEN {assigned} < 8 THEN md5('person ' || {seed} || ' ' || {person})::uuid END AS assignee_id,"
         " CASE WHEN {has_due} < 6 THEN created_at + {due} * interval '1 hour' END AS due_at,"
@@ -165,6 +166,7 @@ def _tasks(layout: Layout, begin: int, end: int) -> sql.Composed:
         titles=sql.Literal(task_titles()),
         title=_draw(layout, 1, len(task_titles())),
         number=_draw(layout, 2, 9_000),
+        wide=sql.Literal(layout.wide),
         statuses=sql.Literal(list(STATUSES)),
         status=_draw(layout, 3, len(STATUSES)),
         assigned=_draw(layout, 4, 10),
