@@ -25,7 +25,7 @@ from opsconsole.demo.processes import wait_until
 from opsconsole.demo.servers import GIVEN
 from opsconsole.demo.stack import Stack, Wish
 
-COMPANY = Size(organizations=40, tasks=4_000, largest=600)
+COMPANY = Size(organizations=48, tasks=4_000, largest=400)
 PATIENCE = 30.0
 FIRST_WINDOW = datetime(2020, 5, 1, 12, 0, tzinfo=UTC)  # before the company's own history: nothing else is in there
 WINDOW = timedelta(minutes=10)

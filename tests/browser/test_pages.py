@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable, Iterator
+from functools import cache
 
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import BrowserContext, Page
 
-from tests.browser.axe import SETTLE, findings
-from tests.browser.conftest import Open
+from tests.browser.axe import findings
 from tests.browser.pages import EXAMPLES, FILES, PARTS, POSTS, REDIRECTS, Example, named_routes
 from tests.browser.scene import Scene
+from tests.browser.sessions import Sessions
+from tests.browser.watch import Watch
 
 WIDTHS = (1440, 400)
 STICKS_OUT = """
@@ -34,13 +37,30 @@ def test_every_route_is_walked_or_is_no_page() -> None:
     assert [name for name, count in Counter(example.name for example in EXAMPLES).items() if count > 1] == []
 
 
+@pytest.fixture(scope="module")
+def context_of(sessions: Sessions) -> Iterator[Callable[[str | None], BrowserContext]]:
+    """One context per role: its pages share a cache, so that styles and scripts are fetched once."""
+    made: list[BrowserContext] = []
+
+    @cache
+    def context(role: str | None) -> BrowserContext:
+        made.append(sessions.context(role))
+        return made[-1]
+
+    yield context
+    for one in made:
+        one.close()
+
+
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.name)
-def test_page(example: Example, scene: Scene, open_page: Open) -> None:
-    page = open_page(example.role)
+def test_page(example: Example, scene: Scene, context_of: Callable[[str | None], BrowserContext]) -> None:
+    page = context_of(example.role).new_page()
+    watch = Watch(page)
     response = page.goto(example.address(scene))
     assert response is not None
     assert response.status == example.status
-    wrong = wrong_with(page)
+    wrong = watch.found() + wrong_with(page)
+    page.close()
     assert not wrong, "\n".join(wrong)
 
 
@@ -49,10 +69,9 @@ def wrong_with(page: Page) -> list[str]:
     wrong: list[str] = []
     for width in WIDTHS:
         page.set_viewport_size({"width": width, "height": 900})
-        page.evaluate(SETTLE)
-        wrong += [f"{width}: {text}" for text in page.evaluate(STICKS_OUT)]
         page.emulate_media(color_scheme="light")
         wrong += [f"{width} light: {text}" for text in findings(page)]
+        wrong += [f"{width}: {text}" for text in page.evaluate(STICKS_OUT)]
         page.emulate_media(color_scheme="dark")  # colours are all that is different
         wrong += [f"{width} dark: {text}" for text in findings(page, only_colours=True)]
     return wrong
