@@ -1,8 +1,9 @@
 """Measures what must be fast and prints one table: `make bench`, or `make bench ARGS="check publish"` for some of it.
 
 A benchmark is a module `bench_*.py` with `measure(stage)` that gives Measurements; one whose `measure` takes no stage
-brings servers of its own and runs in a process of its own. QUICK=1 takes small sizes; KEEP=1
-keeps servers and companies in .cache/bench, so that the next run need not make them.
+brings servers of its own and runs in a process of its own. QUICK=1 takes small sizes and
+2 repeats (REPEATS=n: n of them); KEEP=1 keeps servers and companies in .cache/bench, so that the next run need not make
+them.
 """
 
 from __future__ import annotations

@@ -13,8 +13,10 @@ from benchmarks.stage import COMPARED, Company
 
 PINS = Path(__file__).with_name("reladiff.txt")
 FOLDER = Path(__file__).resolve().parents[1] / ".cache" / "reladiff"
-# The best of the settings that were tried: see README.md.
-SETTINGS = ("--bisection-factor", "10", "--bisection-threshold", "50000", "--threads", "2", "--skip-sort-results")
+AS_IT_COMES: tuple[str, ...] = ()
+BEST = ("--bisection-factor", "64", "--bisection-threshold", "50000", "--threads", "2")
+"""The best of the settings that were tried: README.md lists them."""
+
 FAIR = "CREATE OR REPLACE VIEW living_tasks AS SELECT * FROM tasks"
 
 
@@ -27,17 +29,13 @@ def prepare(company: Company) -> None:
             connection.execute(f"{FAIR}{condition}".encode())
 
 
-def run(company: Company, organization: UUID) -> None:
+def run(company: Company, organization: UUID, settings: tuple[str, ...]) -> None:
     """Compare the organization's tasks; every difference is printed, to nowhere. Raises CalledProcessError."""
     columns = [argument for name in COMPARED for argument in ("-c", name)]
-    sides = (_url(company.source_url), "living_tasks", _url(company.index_url), "living_tasks")
+    sides = (company.source_url, "living_tasks", company.index_url, "living_tasks")
     where = ("-k", "id", *columns, "-w", f"organization_id = '{organization}'")
     program = str(FOLDER / "bin" / "reladiff")
-    subprocess.run((program, *sides, *where, *SETTINGS), check=True, stdout=subprocess.DEVNULL)
-
-
-def _url(url: str) -> str:
-    return url
+    subprocess.run((program, *sides, *where, *settings), check=True, stdout=subprocess.DEVNULL)
 
 
 def _install() -> None:

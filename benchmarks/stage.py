@@ -54,7 +54,7 @@ class Stage:
 
     @property
     def repeats(self) -> int:
-        return 2 if self.quick else 5
+        return int(os.environ.get("REPEATS", "2" if self.quick else "5"))
 
     def scaled(self, tasks: int) -> int:
         """A number of tasks, or a twentieth of it where it must be quick."""
