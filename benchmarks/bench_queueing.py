@@ -25,21 +25,21 @@ COMMAND = 'make bench ARGS="queueing"'
 def measure(stage: Stage) -> Iterator[Measurement]:
     company = main_company(stage)
     stage.use(company)
+    few, many = stage.scaled(FEW), stage.scaled(MANY)
     took: list[float] = []
     bare: list[float] = []
     statements: dict[int, int] = {}
     for _ in range(stage.repeats):
-        for number in (FEW, MANY):
+        for number in (few, many):
             statements[number], spent = _queue(company, number)
         took.append(spent)
-        bare.append(seconds(lambda: _queue_bare(MANY)))
+        bare.append(seconds(lambda: _queue_bare(many)))
     empty()
     goal = Goal(5, "s")
-    name = f"queueing {MANY:,} organizations"
+    name = f"queueing {many:,} organizations"
     yield Measurement(name, median(took), median(bare), goal, COMMAND, other_figure=median(took))
-    many, few = statements[MANY], statements[FEW]
-    name = f"statements that queue {MANY:,} organizations, against {FEW:,}"
-    yield Measurement(name, many, few, Goal(1), COMMAND, "")
+    name = f"statements that queue {many:,} organizations, against {few:,}"
+    yield Measurement(name, statements[many], statements[few], Goal(1), COMMAND, "")
 
 
 def _queue(company: Company, number: int) -> tuple[int, float]:
