@@ -1,7 +1,7 @@
 """Measures what must be fast and prints one table: `make bench`, or `make bench ARGS="check publish"` for some of it.
 
-A benchmark is a module `bench_*.py` with `measure(stage)` that gives Measurements; one whose `measure` takes no stage
-brings servers of its own and runs in a process of its own. QUICK=1 takes small sizes and
+A benchmark is a module named in `BENCHMARKS` with `measure(stage)` that gives Measurements; one whose `measure` takes
+no stage brings servers of its own and runs in a process of its own. QUICK=1 takes small sizes and
 2 repeats (REPEATS=n: n of them); KEEP=1 keeps servers and companies in .cache/bench, so that the next run need not make
 them.
 """
@@ -23,19 +23,18 @@ from benchmarks.stage import Stage, open_stage, say
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results.json"
+BENCHMARKS = ("affected", "check", "ids", "memory", "pages", "publish", "queueing", "small")
 
 
 def main(wanted: list[str]) -> None:
-    modules = sorted(path.stem for path in HERE.glob("bench_*.py"))
-    unknown = [name for name in wanted if f"bench_{name}" not in modules]
+    unknown = [name for name in wanted if name not in BENCHMARKS]
     if unknown:
-        names = ", ".join(name.removeprefix("bench_") for name in modules)
-        sys.exit(f"There is no benchmark {unknown[0]}; there are {names}.")
+        sys.exit(f"There is no benchmark {unknown[0]}; there are {', '.join(BENCHMARKS)}.")
     found = []
     quick, keep = bool(os.environ.get("QUICK")), bool(os.environ.get("KEEP"))
     with open_stage(quick=quick, keep=keep) as stage:
         print(_row("what", "ours", "bound", "figure", "goal", ""))
-        for one in measurements(stage, [name for name in modules if not wanted or name[6:] in wanted]):
+        for one in measurements(stage, [name for name in BENCHMARKS if not wanted or name in wanted]):
             found.append(one)
             print(describe(one), flush=True)
     RESULTS.write_text(json.dumps([one.to_json() for one in found], indent=2) + "\n", encoding="utf-8")
@@ -44,9 +43,9 @@ def main(wanted: list[str]) -> None:
 
 
 def measurements(stage: Stage, modules: list[str]) -> Iterator[Measurement]:
-    """Runs the modules one after the other, in the order of their names."""
+    """Runs the modules one after the other."""
     for module in modules:
-        say(f"{module.removeprefix('bench_')} (load {os.getloadavg()[0]:.1f}) ...")
+        say(f"{module} (load {os.getloadavg()[0]:.1f}) ...")
         measure = import_module(f"benchmarks.{module}").measure
         if signature(measure).parameters:
             yield from measure(stage)

@@ -12,8 +12,8 @@ from django.apps import apps
 from django.db import connection
 from pytest_django import DjangoDbBlocker
 
-from benchmarks.bench_pages import pages, require_few_queries
 from benchmarks.large_console import Filled, Size, fill
+from benchmarks.pages import pages, require_few_queries
 from opsconsole.access import Role
 from tests.web.sync_rows import client_of
 

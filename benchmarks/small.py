@@ -14,9 +14,9 @@ import psycopg
 from django.db import transaction
 from django.db.models import Count, Sum
 
-from benchmarks.bench_queueing import empty, stage_organizations
 from benchmarks.companies import SMALL, main_company
 from benchmarks.measurement import Goal, Measurement, seconds
+from benchmarks.queueing import empty, stage_organizations
 from benchmarks.stage import COMPARED, Company, Stage
 from opsconsole import audit
 from sync.models import JobState
