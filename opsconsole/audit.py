@@ -12,6 +12,8 @@ from uuid import UUID
 from django.contrib.auth.models import AnonymousUser
 from django.http import HttpRequest
 
+from opsconsole.models import AuditEntry
+
 
 class Door(StrEnum):
     """Which way in an act came by."""
@@ -62,8 +64,6 @@ def record(
 
     `action` is dotted and in the past (`batch.started`), `subject` names the thing (`batch:12`), `details` are JSON.
     """
-    from opsconsole.models import AuditEntry
-
     AuditEntry.objects.create(
         actor=actor.name,
         actor_user_id=actor.user_id,

@@ -14,6 +14,7 @@ Key: TypeAlias = UUID | int | str
 
 BIGINT = range(-(2**63), 2**63)
 LONGEST_TEXT_KEY = 200
+MOST_DIGITS = 19
 
 
 class KeyKind(StrEnum):
@@ -53,7 +54,7 @@ def _parse_uuid(text: str) -> UUID:
 
 def _parse_integer(text: str) -> int:
     digits = text.removeprefix("-")
-    if digits.isascii() and digits.isdigit() and len(digits) <= 19 and int(text) in BIGINT:
+    if digits.isascii() and digits.isdigit() and len(digits) <= MOST_DIGITS and int(text) in BIGINT:
         return int(text)
     raise BadKeyError(f"{text!r} is no integer id (whole numbers of 64 bits)")
 

@@ -1,4 +1,4 @@
-"""The five tones a status can have. A tone becomes a colour in one place only: the tokens of `static/css/tokens.css`."""
+"""The five tones a status can have. A tone becomes a colour in one place only: `static/css/tokens.css`."""
 
 from enum import StrEnum
 
