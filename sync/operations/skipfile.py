@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from opsconsole.csvfile import as_written
+from opsconsole.cells import as_written
 from opsconsole.errors import UsageError
 from opsconsole.times import parse_time
 from sync.models import SkippedOrganization, SkipReason

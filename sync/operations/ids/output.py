@@ -8,13 +8,12 @@ import re
 from collections.abc import Callable, Iterable
 from enum import StrEnum
 
+from opsconsole.cells import safe_cell
 from opsconsole.keys import Key
 from sync.operations.ids.model import IdRules, Subject
 
 # Anything else in a text key might be taken for a separator, a bracket, a ruler or a link.
 PLAIN = re.compile(r"(?!--)(?!.*://)[\w.@/+=%&#^$!*~:-]+")
-FORMULA = re.compile(r"'*[=+\-@\t\r\uff1d\uff0b\uff0d\uff20]")
-NUMBER = re.compile(r"-?\d+", re.ASCII)
 COLUMN = {Subject.ORGANIZATIONS: "organization_id", Subject.TASKS: "task_id"}
 
 
@@ -72,13 +71,13 @@ def _csv(keys: Iterable[Key], rules: IdRules) -> str:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow([COLUMN[rules.subject]])
-    writer.writerows([formula_safe(f"{rules.prefix}{key}")] for key in keys)
+    writer.writerows([_cell(key, rules)] for key in keys)
     return out.getvalue().removesuffix("\n")
 
 
-def formula_safe(cell: str) -> str:
-    """A cell that no spreadsheet runs; `tables` takes the quote off again. Plain numbers stay as they are."""
-    return f"'{cell}" if FORMULA.match(cell) and not NUMBER.fullmatch(cell) else cell
+def _cell(key: Key, rules: IdRules) -> object:
+    """A plain number stays one; anything else is text, and guarded; `tables` takes the guard off again."""
+    return key if isinstance(key, int) and not rules.prefix else safe_cell(f"{rules.prefix}{key}")
 
 
 RENDERERS: dict[Output, Callable[[Iterable[Key], IdRules], str]] = {
