@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any, ClassVar
 
 from django import forms
 
@@ -28,8 +29,19 @@ def refused_into(form: forms.Form, field: str | None = None) -> Iterator[None]:
 
 
 class BatchFilter(forms.Form):
+    """Which batches; a value names the look-up that it goes into."""
+
+    LOOKUPS: ClassVar = {"name": "name__icontains", "tag": "tags__contains"}
+
     state = forms.ChoiceField(choices=[*ANY, *BatchState.choices], required=False)
     mode = forms.ChoiceField(choices=[*ANY, *((mode.value, mode.name.capitalize()) for mode in Mode)], required=False)
+    name = forms.CharField(required=False, max_length=120, label="Name has")
+    tag = forms.CharField(required=False, max_length=40, strip=True)
+
+    def wanted(self) -> dict[str, Any]:
+        """The look-ups for `filter`, once the form is valid."""
+        values = {self.LOOKUPS.get(name, name): value for name, value in self.cleaned_data.items() if value}
+        return values | ({"tags__contains": [values["tags__contains"]]} if "tags__contains" in values else {})
 
 
 class StageForm(forms.Form):

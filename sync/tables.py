@@ -101,9 +101,7 @@ class BatchTable(ListTable):
 
     empty = "No batch matches."
 
-    number = LinkColumn(
-        accessor="batch__pk", verbose_name="Batch", address=lambda row: reverse("sync:batch", args=[row.batch.pk])
-    )
+    number = cell("batch_name", accessor="batch__pk", verbose_name="Batch")
     mode = ModeColumn(accessor="batch__mode")
     status = BadgeColumn(accessor="batch__status", verbose_name="State")
     progress = cell("batch_progress", accessor="summary", verbose_name="Jobs ended")

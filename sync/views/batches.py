@@ -30,7 +30,7 @@ def batch_list(request: HttpRequest) -> HttpResponse:
     form = BatchFilter(request.GET)
     if not form.is_valid():
         return render(request, "sync/batches.html", {"form": form}, status=400)
-    wanted = {name: value for name, value in form.cleaned_data.items() if value}
+    wanted = form.wanted()
     rows = Batch.objects.filter(**wanted)
     page = page_of(request, rows, ("-id",))
     table = BatchTable(batch_rows(page.rows), page=page, label="Batches", request=request, total=capped_count(rows))

@@ -344,3 +344,24 @@ def test_methods_and_permissions() -> None:
     for address in ("/sync/batches/new/", *(f"/sync/batches/{batch.pk}/{act}/" for act in acts)):
         assert viewer.get(address).status_code == 403
         assert viewer.post(address, {"reason": "x", "size": 1, "mode": "sync"}).status_code == 403
+
+
+def test_filter_by_a_part_of_the_name_and_by_a_whole_tag() -> None:
+    night, other = make_batch(name="Night repair", tags=["gap", "night"]), make_batch(name="Other", tags=["nightly"])
+    client = client_of(Role.VIEWER)
+    for query, there, gone in (
+        ("name=night", night, other),
+        ("tag=night", night, other),
+        ("tag=nightly", other, night),
+    ):
+        text = client.get(f"/sync/batches/?{query}").content.decode()
+        assert f'"/sync/batches/{there.pk}/"' in text
+        assert f'"/sync/batches/{gone.pk}/"' not in text
+
+
+def test_name_and_tags_are_shown_escaped() -> None:
+    make_batch(name="<b>bold</b>", tags=["<i>"])
+    text = client_of(Role.VIEWER).get("/sync/batches/").content.decode()
+    assert "&lt;b&gt;bold&lt;/b&gt;" in text
+    assert "&lt;i&gt;" in text
+    assert "<i>" not in text
