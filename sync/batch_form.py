@@ -124,6 +124,26 @@ class BatchForm(forms.Form):
         )
 
 
+def typed_again(options: BatchOptions) -> dict[str, str]:
+    """What to put into the address of the form so that it shows `options` again; what is as usual is left out."""
+    usual = BatchOptions()
+    values = {
+        "mode": options.mode.value,
+        "size": str(options.size),
+        "order": options.order.value,
+        "name": options.name,
+        "tags": ", ".join(options.tags),
+        "canary": str(options.canary) if options.canary else "",
+        "most_at_once": str(options.most_at_once or ""),
+        "stop_after_failures": str(options.stop_after_failures or ""),
+        "auto_advance": "on" if options.auto_advance else "",
+        "window_from": f"{options.window.start:%Y-%m-%d %H:%M:%S}" if options.window else "",
+        "window_to": f"{options.window.end:%Y-%m-%d %H:%M:%S}" if options.window else "",
+    }
+    given = {name: value for name, value in values.items() if value}
+    return given if options.keep_staged == usual.keep_staged else given | {"keep_staged": ""}
+
+
 class StartForm(forms.Form):
     """The start of a plan: a reason where it publishes, the number of organizations where there are very many."""
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlencode
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST
 
 from opsconsole.access import requires
@@ -14,7 +16,7 @@ from opsconsole.audit import actor_of
 from opsconsole.errors import ConsoleError
 from opsconsole.keyset import capped_count
 from sync.access import RUN
-from sync.batch_form import BatchForm, StartForm
+from sync.batch_form import BatchForm, StartForm, typed_again
 from sync.customers import shown_id
 from sync.forms import refused_into
 from sync.models import Batch, BatchPlan, Mode, StagedOrganization
@@ -91,6 +93,7 @@ def _content(plan: BatchPlan, contents: PlanContents, form: StartForm) -> dict[s
         "left_out": [(shown_id(key), "a job is active") for key in contents.active[:PREVIEW_ROWS]]
         + [(shown_id(key), "on the skip list") for key in contents.skipped[:PREVIEW_ROWS]],
         "left_out_count": len(contents.active) + len(contents.skipped),
+        "form_address": f"{reverse('sync:batch_new')}?{urlencode(typed_again(contents.options))}",
         "publishes": contents.options.mode is Mode.SYNC,
         "form": form,
     }

@@ -365,3 +365,16 @@ def test_name_and_tags_are_shown_escaped() -> None:
     assert "&lt;b&gt;bold&lt;/b&gt;" in text
     assert "&lt;i&gt;" in text
     assert "<i>" not in text
+
+
+def test_a_plan_can_be_changed_from_what_was_typed() -> None:
+    stage_rows(3)
+    client = client_of(Role.OPERATOR)
+    typed = {"size": 7, "mode": "sync", "order": "oldest", "canary": 2, "name": "Night & day", "tags": "a, b"}
+    plan = client.get(plan_for(client, **typed, keep_staged="", auto_advance="on"))
+    address = re.search(r'href="([^"]+)">Change it<', plan.content.decode())
+    assert address is not None
+    form = client.get(unescape(address[1])).context["form"]
+    again = {name: form[name].value() for name in typed}
+    assert again == {name: str(value) for name, value in typed.items()}
+    assert (bool(form["keep_staged"].value()), bool(form["auto_advance"].value())) == (False, True)
