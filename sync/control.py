@@ -11,7 +11,7 @@ from django.db.models.functions import Now
 from django.db.utils import Error as DatabaseError
 
 from opsconsole.worker import stop_requested
-from sync.ledger import FenceLostError, Ledger
+from sync.ledger import Ledger
 from sync.models import AttemptOutcome, JobState
 from sync.models.transitions import JobQuerySet
 from sync.operations.workers import memory_now
@@ -109,6 +109,3 @@ class Heartbeat(threading.Thread):
     def __exit__(self, *exc_info: object) -> None:
         self._done.set()
         self.join()
-
-
-__all__ = ["AttemptStopped", "Control", "FenceLostError", "Heartbeat"]
