@@ -178,7 +178,7 @@ class Check:
         return {receipt.key: receipt for receipt in receipts}
 
     def _message(self, finding: Finding) -> Message:
-        """The source's present state of the task; for one that is gone, a tombstone of the version the index has."""
+        """The source's present state of the task; for one that is gone, a tombstone above the index's version."""
         known = finding.source or finding.index
         assert known is not None, "a finding has at least one side"
         return build_message(
@@ -186,7 +186,7 @@ class Check:
             key=finding.key,
             organization=known.organization,
             fields=self._names.fields,
-            version=known.version if finding.source else _behind(known.version),
+            version=known.version if finding.source else _above(known.version),
             updated_at=(finding.source.updated_at if finding.source else None) or self._now(),
             job_id=str(self._job.pk),
             trace_id=str(self._job.trace_id),
@@ -203,7 +203,7 @@ def window_of(job: Job) -> Window | None:
     return Window(job.window_from, job.window_to) if job.window_from and job.window_to else None
 
 
-def _behind(version: int | None) -> int | None:
+def _above(version: int | None) -> int | None:
     """The version of a tombstone for a task that is gone: above what the index has, so that no copy revives it."""
     return None if version is None else version + 1
 

@@ -215,7 +215,7 @@ def _stop_looping(job: Job, end: BadEnd) -> None:
                 "skipped_by": audit.CLOCK.name,
             },
         )
-    audit.record(audit.CLOCK, "organization.skipped", f"job:{job.pk}", trace_id=job.trace_id, reason=sentence)
+        audit.record(audit.CLOCK, "organization.skipped", f"job:{job.pk}", trace_id=job.trace_id, reason=sentence)
     transaction.on_commit(lambda: job_looping.send(sender=Job, job_id=job.pk))
     _announce(job)
 
@@ -225,7 +225,6 @@ def record_killed_horse(
     *,
     worker: str,
     function: str,
-    args: tuple[int, ...],
     wait_status: int | None,
     peak_memory: int | None,
     **_: object,
@@ -233,9 +232,8 @@ def record_killed_horse(
     """Receiver of `work_horse_killed`: the parent saw its child die, so nobody need wait for the heartbeat to age."""
     if function != JOB_FUNCTION:
         return
-    # The worker's name proves that the attempt was this child's: the job may have been given to another meanwhile.
-    job = Job.objects.filter(pk=args[0], worker=worker, state__in=HELD_STATES).first()
-    if job is not None:
+    # Whatever this worker holds was its child's: the job that RQ named, or those of the sweep behind it.
+    for job in Job.objects.filter(worker=worker, state__in=HELD_STATES).order_by("pk"):
         recover(job, BadEnd(AttemptOutcome.KILLED, describe_wait_status(wait_status), peak_memory))
 
 

@@ -141,6 +141,7 @@ class TestLooping:
         job.refresh_from_db()
         assert job.state == JobState.LOOPING
         assert not SkippedOrganization.objects.exists()
+        assert not AuditEntry.objects.filter(action="organization.skipped").exists()
 
 
 class TestKilledHorse:
@@ -159,6 +160,12 @@ class TestKilledHorse:
         assert (job.state, in_queue()) == (JobState.QUEUED, [job.pk])
         assert (attempt.outcome, attempt.peak_memory) == (AttemptOutcome.KILLED, 1 << 20)
         assert "killed by SIGKILL (by the kernel, when memory runs out)" in attempt.error
+
+    def test_what_the_child_held_beside_it_is_queued_again_too(self, queue: redis.Redis) -> None:
+        named, beside = claim(make_job())[0], claim(make_job())[0]
+        Job.objects.end(named.pk, named.fence, JobState.DONE)  # the sweep behind a job that is done
+        self.tell(named)
+        assert (Job.objects.get(pk=named.pk).state, in_queue()) == (JobState.DONE, [beside.pk])
 
     def test_an_exit_status_is_named(self, queue: redis.Redis) -> None:
         job, attempt = claim(make_job())
