@@ -17,13 +17,14 @@ from importlib import import_module
 from inspect import signature
 from multiprocessing import get_context
 from pathlib import Path
+from time import perf_counter
 
-from benchmarks.measurement import Measurement, measure_alone
+from benchmarks.measurement import Measurement, is_quick, measure_alone
 from benchmarks.stage import Stage, open_stage, say
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results.json"
-BENCHMARKS = ("affected", "check", "ids", "memory", "pages", "publish", "queueing", "small")
+BENCHMARKS = ("affected", "check", "ids", "memory", "pages", "publish", "queueing", "ranges", "records", "small")
 
 
 def main(wanted: list[str]) -> None:
@@ -31,7 +32,7 @@ def main(wanted: list[str]) -> None:
     if unknown:
         sys.exit(f"There is no benchmark {unknown[0]}; there are {', '.join(BENCHMARKS)}.")
     found = []
-    quick, keep = bool(os.environ.get("QUICK")), bool(os.environ.get("KEEP"))
+    quick, keep = is_quick(), bool(os.environ.get("KEEP"))
     with open_stage(quick=quick, keep=keep) as stage:
         print(_row("what", "ours", "bound", "figure", "goal", ""))
         for one in measurements(stage, [name for name in BENCHMARKS if not wanted or name in wanted]):
@@ -46,12 +47,13 @@ def measurements(stage: Stage, modules: list[str]) -> Iterator[Measurement]:
     """Runs the modules one after the other."""
     for module in modules:
         say(f"{module} (load {os.getloadavg()[0]:.1f}) ...")
-        measure = import_module(f"benchmarks.{module}").measure
+        measure, begun = import_module(f"benchmarks.{module}").measure, perf_counter()
         if signature(measure).parameters:
             yield from measure(stage)
         else:
             with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as alone:
                 yield from alone.submit(measure_alone, module).result()
+        say(f"{module} took {perf_counter() - begun:.0f} s.")
 
 
 def describe(one: Measurement) -> str:

@@ -1,4 +1,4 @@
-"""100,000 pasted ids: read, looked up in the source, given back. The issue's limit is two seconds.
+"""100,000 pasted ids (5,000 where it must be quick): read, looked up in the source, given back, in two seconds at most.
 
 The bound parses the same ids with `uuid.UUID` and asks for them in one query.
 """
@@ -14,13 +14,13 @@ from uuid import UUID, uuid4
 
 import psycopg
 
-from benchmarks.measurement import Goal, Measurement, seconds
+from benchmarks.measurement import Goal, Measurement, is_quick, seconds
 from opsconsole.demo.postgres import Postgres
 from opsconsole.estate.model import OrganizationTable, Source, TaskTable
 from sync.operations.ids import Output, Subject, read_ids, render, rules_of
 from sync.operations.ids.lookup import look_up
 
-IDS = 100_000
+IDS = 5_000 if is_quick() else 100_000
 COMMAND = 'make bench ARGS="ids"'
 LINK = "https://app.example.com/org/{id}"
 

@@ -25,6 +25,9 @@ class Size:
     skipped: int = 20_000
 
 
+QUICK = Size(jobs=10_000, drift=60_000, drift_of_one=20_000, staged=2_000, skipped=2_000)
+
+
 @dataclass(frozen=True, slots=True)
 class Filled:
     """Numbers and ids to look at."""
@@ -64,19 +67,19 @@ def _statements(size: Size) -> list[str]:
         FROM generate_series(1, greatest({size.jobs // size.batch_size}, 60)) n""",
         f"""INSERT INTO sync_job (kind, mode, organization_id, organization_name, task_ids, trace_id, created_by,
           created_at, batch_id, state, phase, fence, worker, started_at, ended_at, scanned, expected, stale, missing,
-          orphan, unsettled, published, verified, unresolved, failures, stalled_attempts, error, error_type,
-          error_fingerprint)
+          orphan, unsettled, published, verified, unresolved, set_aside, failures, stalled_attempts, waits_for, error,
+          error_type, error_fingerprint)
         SELECT 'organization', 'sync', {organization}, 'Customer ' || n, '[]', gen_random_uuid(), 'ada',
           now() - ({size.jobs} - n) * interval '1 minute',
           (SELECT min(id) FROM sync_batch) + n / {size.batch_size},
           (ARRAY[{STATES}])[n % 10 + 1], 'walk', 1, 'worker-' || n % 20,
           now() - ({size.jobs} - n) * interval '1 minute', now() - ({size.jobs} - n) * interval '1 minute',
-          1000, 1000, 10, 0, 0, 0, 10, 10, 0, 0, 0,
+          1000, 1000, 10, 0, 0, 0, 10, 10, 0, 0, 0, 0, '',
           CASE WHEN n % 10 IN (6, 8) THEN 'Row ' || n || ' is odd.' ELSE '' END, '',
           CASE WHEN n % 10 IN (6, 8) THEN lpad(to_hex(n % 37), 16, '0') ELSE '' END
         FROM generate_series(0, {size.jobs} - 1) n""",
-        """INSERT INTO sync_attempt (job_id, number, worker, host, pid, outcome, error, scanned_before)
-        SELECT id, 1, worker, 'ops-1', 4711, 'done', '', 0 FROM sync_job""",
+        """INSERT INTO sync_attempt (job_id, number, range_number, worker, host, pid, outcome, error, scanned_before)
+        SELECT id, 1, 0, worker, 'ops-1', 4711, 'done', '', 0 FROM sync_job""",
         """INSERT INTO sync_jobevent (job_id, attempt, level, message)
         SELECT id, 1, 'info', 'Queued.' FROM sync_job""",
         f"""INSERT INTO sync_stagedorganization (organization_id, name, staged_by, origin, staged_at)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
@@ -62,6 +63,11 @@ class Measurement:
             "unit": self.unit,
             "command": self.command,
         }
+
+
+def is_quick() -> bool:
+    """Whether small sizes and few repeats will do: QUICK=1."""
+    return bool(os.environ.get("QUICK"))
 
 
 def seconds(work: Callable[[], object]) -> float:

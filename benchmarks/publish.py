@@ -7,6 +7,7 @@ machine it would only take turns with what is measured. So the job's verificatio
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from functools import partial
 from uuid import UUID, uuid4
 
@@ -17,7 +18,9 @@ from benchmarks.companies import SMALL_OF_MEMORY, memory_company, only_organizat
 from benchmarks.measurement import Goal, Measurement, in_turn
 from benchmarks.stage import COMPARED, Stage
 from opsconsole import estate
-from sync.engine.messages import Message, build_message
+from sync.engine.messages import Message, MessageWriter
+from sync.engine.rows import DriftKind, Finding
+from sync.engine.written import state_of
 from sync.models import Mode
 from sync.publisher import BATCH_BYTES, LINGER_MS
 from sync.source import Source
@@ -43,13 +46,14 @@ def measure(stage: Stage) -> Iterator[Measurement]:
 
 def _messages(organization: UUID) -> Iterator[Message]:
     """What the job publishes; for a task that is gone a tombstone."""
-    job_id, trace_id, after = "1", str(uuid4()), None
+    writer = MessageWriter(job_id="1", trace_id=str(uuid4()), now=lambda: datetime.now(UTC))
+    after = None
     with Source(estate.current().source) as source:
         while page := source.page(organization, after, PAGE):
             for row in page:
-                yield build_message(
-                    row, key=row.key, organization=organization, fields=COMPARED, job_id=job_id, trace_id=trace_id
-                )
+                kind = DriftKind.ORPHAN if row.deleted else DriftKind.STALE
+                finding = Finding(row.key, str(row.key), kind, state_of(row, COMPARED), None)
+                yield writer.message(finding)
             after = page[-1].key
 
 

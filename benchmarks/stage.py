@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import subprocess
@@ -88,7 +89,7 @@ class Stage:
             self._create_database(f"{name}_made", "postgres")
         return company
 
-    def use(self, company: Company, compared: tuple[str, ...] = COMPARED, **check: str) -> None:
+    def use(self, company: Company, compared: tuple[str, ...] = COMPARED, **check: str | int) -> None:
         """Make the company this process's estate, and that of the processes it starts. `check`: values of [check]."""
         from django.conf import settings
 
@@ -98,7 +99,7 @@ class Stage:
         text = head.format(api_version='api_version = "2.3"\n')
         text = text.replace('["status", "title", "assignee_id", "due_at"]', str(list(compared)).replace("'", '"'))
         text = text.replace('statement_timeout = "30s"', 'statement_timeout = "120s"')
-        lines = [f'{name} = "{value}"\n' for name, value in check.items()]
+        lines = [f"{name} = {json.dumps(value)}\n" for name, value in check.items()]
         path = self.folder / "estate.toml"
         path.write_text(f"{text}[check]\n{''.join(lines)}", encoding="utf-8")
         os.environ |= {
@@ -110,12 +111,12 @@ class Stage:
         estate.reset()
 
     @contextmanager
-    def worker(self) -> Iterator[Child]:
+    def worker(self, name: str = "worker") -> Iterator[Child]:
         """One worker process of the queue `default`, up and waiting."""
         from django_rq import get_queue
         from rq import Worker
 
-        child = Child(Command("worker", (*MANAGE, "rqworker", "default"), environment=dict(os.environ)), self.folder)
+        child = Child(Command(name, (*MANAGE, "rqworker", "default"), environment=dict(os.environ)), self.folder)
         connection = get_queue("default").connection
         before = Worker.count(connection=connection)
         child.start()

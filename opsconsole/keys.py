@@ -23,6 +23,10 @@ class KeyKind(StrEnum):
     TEXT = "text"
 
 
+# A key that no task or organization has: to ask for it proves that asking works, at no cost.
+NO_KEY: dict[KeyKind, Key] = {KeyKind.UUID: UUID(int=0), KeyKind.INTEGER: 0, KeyKind.TEXT: "-"}
+
+
 class BadKeyError(ValueError):
     """A text that is no key of the wanted kind; the message says why."""
 

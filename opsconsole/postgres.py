@@ -7,9 +7,11 @@ names host and database, and never what libpq says about a failed connection, wh
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from threading import RLock
 from typing import Any, TypeAlias, TypeVar
 
 import psycopg
@@ -22,13 +24,13 @@ from psycopg.pq import Format
 from opsconsole.closing import Closing
 from opsconsole.errors import ConsoleError, OutsideDataError, UnavailableError
 from opsconsole.estate.model import TableName
+from opsconsole.processes import connection_name, process_name
 
 Query: TypeAlias = sql.SQL | sql.Composed
 Values: TypeAlias = Sequence[object] | dict[str, object]
 
 T = TypeVar("T")
 
-APPLICATION_NAME = "opsconsole"
 FETCH_ROWS = 2_000
 
 # Beyond what a datetime can hold: `infinity`, years over 9999 and before Christ.
@@ -128,7 +130,7 @@ def connect(
             autocommit=True,
             prepare_threshold=None,
             options=f"{own} {options}" if own else options,
-            application_name=APPLICATION_NAME,
+            application_name=connection_name(process_name(), os.getpid()),
             connect_timeout=max(1, round(connect_timeout)),
         )
     except psycopg.Error as error:
@@ -155,6 +157,8 @@ def explain(error: psycopg.Error, what: str, url: str, statement_timeout: float)
     """The console's own error for a failed query."""
     subject = f"{_capital(what)} ({place(url)})"
     primary = (error.diag.message_primary or "").rstrip(".")
+    if isinstance(error, errors.QueryCanceled) and "user request" in primary:
+        return UnavailableError(f"{subject} cancelled a query because somebody asked it to.")
     if isinstance(error, errors.QueryCanceled):
         return UnavailableError(f"{subject} ended a query after the statement timeout of {statement_timeout:g} s.")
     if isinstance(error, errors.ReadOnlySqlTransaction):
@@ -167,7 +171,7 @@ def explain(error: psycopg.Error, what: str, url: str, statement_timeout: float)
 
 
 class Database(Closing):
-    """One outside database, connected on first use. A context manager. Not for use by several threads or across a fork.
+    """One outside database, connected on first use. A context manager. Threads take turns; not for use across a fork.
 
     A connection that was dropped while idle (a server restart, a firewall) is opened anew and the read repeated once.
     """
@@ -187,6 +191,7 @@ class Database(Closing):
         self._connect_timeout = connect_timeout
         self._read_only = read_only
         self._connection: psycopg.Connection[tuple[Any, ...]] | None = None
+        self._turn = RLock()
 
     def close(self) -> None:
         if self._connection is not None:
@@ -232,7 +237,23 @@ class Database(Closing):
 
         return self._retried(read)
 
+    def cancel_statements(self, processes: Sequence[tuple[str, int]]) -> int:
+        """End what these processes, each given by its worker's name and its number, have under way at the server.
+
+        Only connections of the same role that `connect` has made. Returns how many statements were told to end.
+        """
+        names = [connection_name(worker, pid) for worker, pid in processes]
+        query = sql.SQL(
+            "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE application_name = ANY(%s)"
+            " AND usename = current_user AND state = 'active' AND pid <> pg_backend_pid()"
+        )
+        return sum(told for (told,) in self.rows(query, (names,)))
+
     def _retried(self, read: Callable[[], T]) -> T:
+        with self._turn:
+            return self._tried_twice(read)
+
+    def _tried_twice(self, read: Callable[[], T]) -> T:
         used_before = self._connection is not None
         try:
             return read()
@@ -251,18 +272,19 @@ class Database(Closing):
         size: int = FETCH_ROWS,
         opened: Callable[[int], None] | None = None,
     ) -> Iterator[tuple[Any, ...]]:
-        """Rows through a server-side cursor on a connection of its own, `size` at a time in memory.
+        """The rows of one statement, read as the server sends them on a connection of its own, `size` in memory.
 
-        `opened` is told the server process of that connection before anything is asked; what it raises ends the stream.
+        No server-side cursor: for that PostgreSQL plans no parallel scan, and for the first tenth of the rows only. The
+        statement timeout therefore covers the whole of it, with the time that the taker of the rows needs. A stream
+        that is closed early is cancelled. `opened` is told the server process of that connection before anything is
+        asked; what it raises ends the stream.
         """
         connection = self._new_connection()
         try:
             if opened is not None:
                 opened(connection.info.backend_pid)
-            with self._telling(), connection.transaction(), connection.cursor(name="opsconsole_stream") as cursor:
-                cursor.itersize = size
-                cursor.execute(query, values)
-                yield from cursor
+            with self._telling(), connection.cursor() as cursor:
+                yield from cursor.stream(query, values, size=size)
         finally:
             connection.close()
 

@@ -9,33 +9,53 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import partial
+from threading import Event
 from typing import TypeAlias
 
 from opsconsole.estate.model import Check as Limits
 from opsconsole.keys import Key, KeyKind, parse_key, restore_key
 from opsconsole.times import Window
-from sync.control import Control
-from sync.engine.compare import Judgement, judge
-from sync.engine.messages import Message, build_message
-from sync.engine.rows import DriftKind, Finding, Side
-from sync.engine.walk import Look, look_at_keys
+from sync.control import AttemptStopped, Control
+from sync.engine.compare import Judgement, Step, TaskError
+from sync.engine.messages import MessageWriter
+from sync.engine.rows import Side
+from sync.engine.walk import Look, Walk, look_at_keys
 from sync.ledger import ChunkResult, Ledger
 from sync.models import EventLevel, Job, JobKind, Mode, Phase
-from sync.publisher import Publisher, Receipt
+from sync.models.job import COUNTED_TASKS
+from sync.poison import Careful
+from sync.publisher import Publisher, Receipt, Refused, Sending
+from sync.readahead import Ahead
+from sync.secondlook import SecondLook
 from sync.source import Source
+from sync.throttle.gate import Throttle
 from sync.verification import Verifier
-
-Walk: TypeAlias = Callable[[Key | None], Iterator[Look]]
-"""Gives the looks behind a key (None: from the start)."""
 
 WalkOf: TypeAlias = Callable[[Key, int], Walk]
 """Chooses the way to walk an organization with about so many tasks."""
 
-LOOKS_AHEAD = 4
-"""Looks that may wait for the settle time while the walk goes on. Bounds memory, with the suspects of one look."""
+SecondLookOf: TypeAlias = Callable[[int], SecondLook]
+"""Chooses how to look again at suspects among about so many tasks."""
+
+InRanges: TypeAlias = Callable[[int], bool]
+"""Walks an organization with about so many tasks in ranges, where it is split; says whether it did."""
+
+LOOKS_AHEAD = 2
+"""Looks that the walk may be ahead of the second look."""
+
+JUDGED_AHEAD = 1
+"""Looks that the second look may be ahead of publishing and writing down."""
+
+MOST_UNDER_WAY = 2
+"""Looks whose messages may be under way. Together they have no more messages than a chunk has rows."""
+
+MOST_WAITING = 20_000
+"""Tasks in looks that wait for the settle time while the walk goes on. Bounds memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +77,34 @@ class Names:
 
 
 @dataclass(frozen=True, slots=True)
+class Stretch:
+    """The keys in (after, upto]; None leaves that end open. What is found there goes into `ledger`."""
+
+    ledger: Ledger
+    after: Key | None
+    upto: Key | None
+
+
+def walk_in_one(expected: int) -> bool:
+    """No ranges."""
+    return False
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedLook:
+    """A first look, where it is written down, and the checkpoint that stands for its end (None: the stretch's)."""
+
+    ledger: Ledger
+    checkpoint: str | None
+    look: Look
+
+
+@dataclass(frozen=True, slots=True)
 class JudgedLook:
     """A look after the second one. `ageless` are keys that the source does not have at all: when they went is unknown,
     so they count only when they still differ at `ready_at`, the settle time after the first look."""
 
+    ledger: Ledger
     checkpoint: str | None
     scanned: int
     judgement: Judgement
@@ -69,7 +113,7 @@ class JudgedLook:
 
 
 class Check:
-    """One attempt at a job. `clock` gives monotonic seconds, `now` the present UTC time."""
+    """One attempt at a job, or one worker's walk of ranges of it. `clock` gives monotonic seconds, `now` UTC."""
 
     def __init__(  # noqa: PLR0913  (one collaborator each; a bag of them would only hide that)
         self,
@@ -81,6 +125,9 @@ class Check:
         names: Names,
         limits: Limits,
         walk_of: WalkOf,
+        throttle: Throttle,
+        second_look_of: SecondLookOf,
+        in_ranges: InRanges = walk_in_one,
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
@@ -91,111 +138,183 @@ class Check:
         self._names = names
         self._limits = limits
         self._walk_of = walk_of
+        self._throttle = throttle
+        self._second_look_of = second_look_of
+        self._in_ranges = in_ranges
         self._clock = clock
         self._now = now
+        self._messages = MessageWriter(job_id=str(job.pk), trace_id=str(job.trace_id), now=now)
+        self._under_way: deque[tuple[JudgedLook, tuple[Sending, ...]]] = deque()
 
     def run(self) -> None:
         """Work until the job's last step. Raises AttemptStopped where it should end early."""
+        expected = self._job.expected or 0
         if self._job.phase == Phase.WALK:
-            self._compare(self._expected())
+            expected = self._expected()
+            if not self._in_ranges(expected):
+                self._compare(self._looks(expected), expected)
             self._ledger.enter_verification()
         if self._job.mode == Mode.SYNC:
-            self._verifier().run(deadline=self._clock() + self._limits.verify_timeout)
+            verifier = Verifier(self._ledger, self._second_look_of(expected), self._control, self._clock)
+            verifier.run(deadline=self._clock() + self._limits.verify_timeout)
+
+    def walk(self, stretches: Generator[Stretch], expected: int) -> None:
+        """Walk these stretches of the organization only, one after the other; what the end of one still has to wait for
+        does not hold up the next. They are made in the walk's thread, and closed there. Raises AttemptStopped."""
+        self._compare(self._looks_in(stretches, expected), expected)
 
     def _expected(self) -> int:
-        """How many tasks there are to look at; said once, so that progress has an end. One count at most."""
+        """How many tasks there are to look at, about; said once, so that progress has an end."""
         if self._job.expected is not None:
             return self._job.expected
         if self._job.kind == JobKind.TASKS:
             expected = len(self._job.task_ids)
+        elif window := window_of(self._job):
+            expected = self._systems.source.task_counts([self._organization()], window)[self._organization()]
         else:
-            organization = self._organization()
-            window = window_of(self._job)
-            expected = self._systems.source.task_counts([organization], window)[organization]
+            expected, _ = self._systems.source.task_count(self._organization(), COUNTED_TASKS)
         self._ledger.expect(expected)
         return expected
 
-    def _compare(self, expected: int) -> None:
-        waiting: deque[JudgedLook] = deque()
-        for checkpoint, look in self._looks(expected):
-            waiting.append(self._judge(look, checkpoint))
-            while waiting and (len(waiting) > LOOKS_AHEAD or waiting[0].ready_at <= self._clock()):
-                self._settle(waiting.popleft())
-            self._control.check()
-        while waiting:
-            self._settle(waiting.popleft())
+    def _compare(self, looks: Iterator[PlacedLook], expected: int) -> None:
+        """Three things go on at once: the walk, the second look at what it found, and here what follows from that.
 
-    def _looks(self, expected: int) -> Iterator[tuple[str | None, Look]]:
-        """The first looks still to be taken, each with the checkpoint that stands for its end."""
+        Each works a bounded number of looks ahead of the next, and looks come out in the order of their keys.
+        """
+        self._look_again = Careful(self._second_look_of(expected), self._names.task_key)
+        with Ahead(partial(self._judged, looks), most=JUDGED_AHEAD, name="second look", idle=self._idle) as judged:
+            try:
+                for look in judged:
+                    self._make_room(len(look.judgement.findings))
+                    self._under_way.append((look, self._send(look)))
+                    while len(self._under_way) > MOST_UNDER_WAY:
+                        self._commit_first()
+                    self._idle()
+                while self._under_way:
+                    self._commit_first()
+            except AttemptStopped:
+                # What was sent is written down, so that nothing is published twice for being asked to stop.
+                while self._under_way:
+                    self._commit_first(obey=False)
+                raise
+
+    def _make_room(self, messages: int) -> None:
+        """What is under way is what a crash repeats: never more messages than a chunk has rows."""
+        most = self._limits.chunk_rows
+        while self._under_way and messages + sum(len(look.judgement.findings) for look, _ in self._under_way) > most:
+            self._commit_first()
+
+    def _idle(self) -> None:
+        """Commit what the broker has acknowledged meanwhile, and see whether to go on."""
+        self._commit_acknowledged()
+        self._control.check()
+
+    def _commit_acknowledged(self) -> None:
+        while self._under_way and all(part.done() for part in self._under_way[0][1]):
+            self._commit_first()
+
+    def _looks(self, expected: int) -> Iterator[PlacedLook]:
+        """The first looks still to be taken."""
         checkpoint, limit = self._job.checkpoint, self._limits.chunk_rows
         if self._job.kind == JobKind.TASKS:
             keys = [parse_key(self._names.task_key, text) for text in self._job.task_ids]
-            for done, look in look_at_keys(keys, start=int(checkpoint or 0), limit=limit):
-                yield str(done), look
-            return
+            looks = look_at_keys(keys, start=int(checkpoint or 0), limit=limit)
+            return (PlacedLook(self._ledger, str(done), look) for done, look in looks)
         after = None if checkpoint is None else restore_key(self._names.task_key, checkpoint)
-        walk = self._walk_of(self._organization(), expected)
-        for look in walk(after):
-            yield (None if look.upto is None else str(look.upto)), look
+        return self._looks_in((stretch for stretch in [Stretch(self._ledger, after, None)]), expected)
+
+    def _looks_in(self, stretches: Generator[Stretch], expected: int) -> Iterator[PlacedLook]:
+        # Chosen here and not in the walk's thread: it writes into the job's log.
+        return _placed(self._walk_of(self._organization(), expected), stretches)
 
     def _organization(self) -> Key:
         return restore_key(self._names.organization_key, self._job.organization_id)
 
-    def _judge(self, look: Look, checkpoint: str | None) -> JudgedLook:
+    def _judged(self, looks: Iterator[PlacedLook], stopped: Event) -> Iterator[JudgedLook]:
+        """The looks, looked at again. Those with ageless keys wait for the settle time while others are judged."""
+        waiting: deque[JudgedLook] = deque()
+        with Ahead(lambda _: looks, most=LOOKS_AHEAD, name="walk", idle=partial(_go_on, stopped)) as ahead:
+            for placed in ahead:
+                waiting.append(self._judge(placed))
+                while waiting and (waiting[0].ready_at <= self._clock() or _held(waiting) > MOST_WAITING):
+                    yield self._settled(waiting.popleft(), stopped)
+            while waiting:
+                yield self._settled(waiting.popleft(), stopped)
+
+    def _judge(self, placed: PlacedLook) -> JudgedLook:
+        ledger, checkpoint, look = placed.ledger, placed.checkpoint, placed.look
         looked_at = self._clock()
         judgement = self._second_look(look.suspects)
         ageless = tuple(finding.key for finding in judgement.findings if finding.source is None)
         if not ageless:
-            return JudgedLook(checkpoint, look.scanned, judgement, (), looked_at)
+            return JudgedLook(ledger, checkpoint, look.scanned, judgement, (), looked_at)
         known = tuple(finding for finding in judgement.findings if finding.source is not None)
         ready_at = looked_at + self._limits.settle_time
-        return JudgedLook(checkpoint, look.scanned, Judgement(known, judgement.unsettled), ageless, ready_at)
+        judgement = replace(judgement, findings=known)
+        return JudgedLook(ledger, checkpoint, look.scanned, judgement, ageless, ready_at)
 
-    def _settle(self, judged: JudgedLook) -> None:
-        """Publish a look's drift, and only then commit it."""
-        findings, unsettled = judged.judgement.findings, judged.judgement.unsettled
-        if judged.ageless:
-            self._control.wait_until(judged.ready_at)
-            again = self._second_look(judged.ageless)
-            findings, unsettled = findings + again.findings, unsettled + again.unsettled
-        receipts = self._publish(findings) if self._job.mode == Mode.SYNC else {}
-        state = self._ledger.commit_chunk(ChunkResult(judged.checkpoint, judged.scanned, unsettled, findings, receipts))
-        self._control.obey(state)
+    def _settled(self, judged: JudgedLook, stopped: Event) -> JudgedLook:
+        """The look with its ageless keys judged, when their time has come."""
+        if not judged.ageless:
+            return judged
+        while (left := judged.ready_at - self._clock()) > 0:
+            stopped.wait(left)
+            _go_on(stopped)
+        return replace(judged, judgement=judged.judgement.joined(self._second_look(judged.ageless)), ageless=())
+
+    def _send(self, judged: JudgedLook) -> tuple[Sending, ...]:
+        if self._job.mode != Mode.SYNC:
+            return ()
+        publisher = self._systems.publisher
+        sent: list[Sending] = []
+        messages = list(map(self._messages.message, judged.judgement.findings))
+        for portion in self._throttle.portions(messages, self._commit_acknowledged):
+            if sent:
+                publisher.settle(sent[-1])  # there is time for it, and no use in going on after a failure
+            sent.append(publisher.send(portion))
+        return tuple(sent)
+
+    def _commit_first(self, *, obey: bool = True) -> None:
+        """Write a look down, when the broker has acknowledged its messages: never before."""
+        judged, parts = self._under_way[0]
+        outcomes = [outcome for part in parts for outcome in self._systems.publisher.settle(part)]
+        self._under_way.popleft()
+        state = judged.ledger.commit_chunk(_chunk(judged, outcomes))
+        if obey:
+            self._control.obey(state)
 
     def _second_look(self, suspects: tuple[Key, ...]) -> Judgement:
-        if not suspects:
-            return Judgement((), 0)
-        # The index first: what changes between the two reads is then young on the source, and left alone.
-        theirs = self._systems.index.by_keys(suspects)
-        mine = self._systems.source.by_keys(suspects)
-        settle = timedelta(seconds=self._limits.settle_time)
-        return judge(suspects, mine, theirs, names=self._names.fields, now=self._now(), settle=settle)
+        return self._look_again(suspects, self._now) if suspects else Judgement((), 0)
 
-    def _publish(self, findings: tuple[Finding, ...]) -> dict[object, Receipt]:
-        if not findings:
-            return {}
-        receipts = self._systems.publisher.publish([self._message(finding) for finding in findings])
-        return {receipt.key: receipt for receipt in receipts}
 
-    def _message(self, finding: Finding) -> Message:
-        """The source's present state of the task; for one that is gone, a tombstone above the index's version."""
-        known = finding.source or finding.index
-        assert known is not None, "a finding has at least one side"
-        return build_message(
-            finding.source if finding.kind is not DriftKind.ORPHAN else None,
-            key=finding.key,
-            organization=known.organization,
-            fields=self._names.fields,
-            version=known.version if finding.source else _above(known.version),
-            updated_at=(finding.source.updated_at if finding.source else None) or self._now(),
-            job_id=str(self._job.pk),
-            trace_id=str(self._job.trace_id),
-        )
+def _placed(walk: Walk, stretches: Generator[Stretch]) -> Iterator[PlacedLook]:
+    with closing(stretches):
+        for stretch in stretches:
+            for look in walk(stretch.after, stretch.upto):
+                yield PlacedLook(stretch.ledger, None if look.upto == stretch.upto else str(look.upto), look)
 
-    def _verifier(self) -> Verifier:
-        return Verifier(
-            self._ledger, self._systems.source, self._systems.index, self._control, self._names.task_key, self._clock
-        )
+
+def _chunk(judged: JudgedLook, outcomes: Sequence[Receipt | Refused]) -> ChunkResult:
+    """What is written down of a look. A task whose message is refused is drift, and set aside."""
+    found = judged.judgement
+    refused = tuple(TaskError(one.key, Step.PUBLISH, one.sentence) for one in outcomes if isinstance(one, Refused))
+    receipts = [None if isinstance(one, Refused) else one for one in outcomes]
+    return ChunkResult(
+        judged.checkpoint, judged.scanned, found.unsettled, found.findings, receipts, found.failed + refused
+    )
+
+
+class AbandonedError(Exception):
+    """Nobody wants the looks any more."""
+
+
+def _go_on(stopped: Event) -> None:
+    if stopped.is_set():
+        raise AbandonedError
+
+
+def _held(waiting: Iterable[JudgedLook]) -> int:
+    return sum(len(judged.judgement.findings) + len(judged.ageless) for judged in waiting)
 
 
 def window_of(job: Job) -> Window | None:
@@ -203,18 +322,15 @@ def window_of(job: Job) -> Window | None:
     return Window(job.window_from, job.window_to) if job.window_from and job.window_to else None
 
 
-def _above(version: int | None) -> int | None:
-    """The version of a tombstone for a task that is gone: above what the index has, so that no copy revives it."""
-    return None if version is None else version + 1
-
-
 def describe_result(job: Job) -> tuple[str, EventLevel]:
     """One sentence for the log when a job is done."""
     found = f"{job.scanned:,} scanned, {job.drift_found:,} out of sync"
     kinds = f"{job.stale:,} stale, {job.missing:,} missing, {job.orphan:,} orphan"
     young = f", {job.unsettled:,} too young to judge" if job.unsettled else ""
+    young += f", {job.set_aside:,} set aside" if job.set_aside else ""
     if job.mode == Mode.REPORT:
-        return f"Reported: {found} ({kinds}){young}.", EventLevel.INFO
+        level = EventLevel.WARNING if job.set_aside else EventLevel.INFO
+        return f"Reported: {found} ({kinds}){young}.", level
     outcome = f"{job.published:,} published, {job.verified:,} verified, {job.unresolved:,} unresolved"
-    level = EventLevel.WARNING if job.unresolved else EventLevel.INFO
+    level = EventLevel.WARNING if job.unresolved or job.set_aside else EventLevel.INFO
     return f"Synced: {found} ({kinds}){young}; {outcome}.", level

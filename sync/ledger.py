@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from functools import lru_cache
 
 from django.db import connection, transaction
 from django.db.models import F
@@ -15,9 +15,9 @@ from django.utils import timezone
 from psycopg import sql
 
 from opsconsole.errors import ConsoleError
-from sync.engine.rows import DriftKind, Finding, Row
-from sync.engine.values import to_json
-from sync.models import Drift, EventLevel, Job, JobEvent, JobState, Phase, Verification
+from sync.engine.compare import ORGANIZATION_FIELD, TaskError
+from sync.engine.rows import DriftKind, Finding, State
+from sync.models import Drift, EventLevel, Job, JobEvent, JobState, Mode, Phase, SetAside, Verification
 from sync.publisher import Receipt
 
 _DRIFT_COLUMNS = (
@@ -29,28 +29,58 @@ _COPY_DRIFT = sql.SQL("COPY {} ({}) FROM STDIN").format(
 )
 
 
+MARKED_AT_ONCE = 10_000
+_MARK = "UPDATE {drift} SET verification = %s WHERE verification = {pending} AND id = ANY({which})"
+_PENDING_OF_JOB = (
+    "ARRAY(SELECT id FROM {drift} WHERE job_id = %s AND verification = {pending} ORDER BY id LIMIT {most})"
+)
+
+
+def _marking(which: str) -> sql.Composed:
+    names = {
+        "drift": sql.Identifier(Drift._meta.db_table),
+        "pending": sql.Literal(Verification.PENDING.value),
+        "most": sql.Literal(MARKED_AT_ONCE),
+    }
+    return sql.SQL(_MARK).format(which=sql.SQL(which).format(**names), **names)
+
+
+_MARK_THESE, _MARK_PENDING = _marking("%s"), _marking(_PENDING_OF_JOB)
+
+NULL = r"\N"
+_PENDING, _NONE, _REFUSED = (one.value for one in (Verification.PENDING, Verification.NONE, Verification.REFUSED))
+
+
 class FenceLostError(ConsoleError):
     """The job has been given to another attempt (or ended) while this one worked on. Stop without a word."""
 
 
 @dataclass(frozen=True, slots=True)
 class ChunkResult:
-    """One judged chunk: what goes into the database with the checkpoint `upto` (None: the walk ends with it)."""
+    """One judged chunk: what goes into the database with the checkpoint `upto` (None: the walk ends with it).
+
+    `receipts` are those of the findings, in their order, None for a refused message; empty where nothing was published.
+    `set_aside` are tasks that the job goes on without.
+    """
 
     upto: str | None
     scanned: int
     unsettled: int
     findings: tuple[Finding, ...]
-    receipts: Mapping[object, Receipt]
+    receipts: Sequence[Receipt | None]
+    set_aside: tuple[TaskError, ...] = ()
+
+    @property
+    def published(self) -> int:
+        return sum(receipt is not None for receipt in self.receipts)
 
 
 class Ledger:
     """The durable side of one attempt, guarded by its fence."""
 
-    def __init__(self, job_id: int, fence: int, field_names: Sequence[str]) -> None:
+    def __init__(self, job_id: int, fence: int) -> None:
         self.job_id = job_id
         self.fence = fence
-        self._names = tuple(field_names)
 
     @contextmanager
     def held(self) -> Iterator[Job]:
@@ -72,77 +102,156 @@ class Ledger:
     def commit_chunk(self, chunk: ChunkResult) -> JobState:
         """Drift rows, counters, checkpoint and heartbeat together. Returns the state, which may ask for an end."""
         with self.held() as job:
+            if job.mode == Mode.REPORT:
+                _commit_lazily()
             self._copy_drift(chunk)
-            for finding in chunk.findings:
-                setattr(job, finding.kind.value, getattr(job, finding.kind.value) + 1)
+            job.set_aside += self._set_aside(chunk.set_aside)
+            for kind, count in Counter(finding.kind for finding in chunk.findings).items():
+                setattr(job, kind.value, getattr(job, kind.value) + count)
             job.scanned += chunk.scanned
             job.unsettled += chunk.unsettled
-            job.published += len(chunk.receipts)
-            job.stalled_attempts = 0
-            if chunk.upto is None:
-                job.phase = Phase.VERIFY  # with the last chunk: an attempt that dies after it must not walk it again
-            else:
-                job.checkpoint = chunk.upto
-            job.heartbeat_at = Now()
+            job.published += chunk.published
+            self._advance(job, chunk)
+            self.beat(job)
             job.save(
                 update_fields=[
                     *(kind.value for kind in DriftKind),
-                    *("scanned", "unsettled", "published", "stalled_attempts", "checkpoint", "phase", "heartbeat_at"),
+                    *(
+                        "scanned",
+                        "unsettled",
+                        "set_aside",
+                        "published",
+                        "stalled_attempts",
+                        "checkpoint",
+                        "phase",
+                        "expected",
+                        "heartbeat_at",
+                    ),
                 ]
             )
             return JobState(job.state)
 
+    def _advance(self, job: Job, chunk: ChunkResult) -> None:
+        """Move the checkpoint to the chunk's end."""
+        job.stalled_attempts = 0
+        if chunk.upto is None:
+            _walked(job)  # with the last chunk: an attempt that dies after it must not walk it again
+        else:
+            job.checkpoint = chunk.upto
+
+    def beat(self, job: Job) -> None:
+        """A sign of life, to be saved with the job."""
+        job.heartbeat_at = Now()
+
     def enter_verification(self) -> None:
         with self.held() as job:
-            job.phase = Phase.VERIFY
-            job.save(update_fields=["phase"])
+            _walked(job)
+            job.save(update_fields=["phase", "expected"])
 
     def mark(self, drift_ids: Sequence[int], verification: Verification) -> JobState:
         """Set the verification of published drift rows and count it, once per row however often this runs."""
+        return self._mark(verification, _MARK_THESE, list(drift_ids))[0]
+
+    def mark_pending(self, verification: Verification) -> None:
+        """As `mark`, for all that are pending still, in transactions of 10,000."""
+        while self._mark(verification, _MARK_PENDING, self.job_id)[1]:
+            pass
+
+    def _mark(
+        self, verification: Verification, statement: sql.Composed, which: int | list[int]
+    ) -> tuple[JobState, int]:
         with self.held() as job:
-            changed = Drift.objects.filter(pk__in=drift_ids, verification=Verification.PENDING).update(
-                verification=verification
-            )
+            with connection.wrap_database_errors, connection.cursor() as cursor:
+                cursor.execute(statement, [verification.value, which])
+                changed = cursor.rowcount
             counter = "verified" if verification is Verification.VERIFIED else "unresolved"
             Job.objects.filter(pk=job.pk).update(**{counter: F(counter) + changed}, heartbeat_at=Now())
-            return JobState(job.state)
+            return JobState(job.state), changed
 
     def state(self) -> JobState:
         """The job's present state, with a heartbeat. Raises FenceLostError."""
         with self.held() as job:
-            Job.objects.filter(pk=job.pk).update(heartbeat_at=Now())
+            self.beat(job)
+            job.save(update_fields=["heartbeat_at"])
             return JobState(job.state)
+
+    def _set_aside(self, errors: Sequence[TaskError]) -> int:
+        """Keep tasks that the job goes on without, each once. Returns how many are new."""
+        kept = SetAside.objects.filter(job_id=self.job_id)
+        before = set(kept.filter(task_id__in=[str(error.key) for error in errors]).values_list("task_id", flat=True))
+        new = [error for error in errors if str(error.key) not in before]
+        for error in new:
+            self.note(f"Task {error.key} set aside: {error.sentence}", EventLevel.WARNING)
+        SetAside.objects.bulk_create(
+            SetAside(job_id=self.job_id, task_id=str(error.key), step=error.step.value, error=error.sentence)
+            for error in new
+        )
+        return len(new)
 
     def _copy_drift(self, chunk: ChunkResult) -> None:
         """The chunk's drift rows by COPY: several times faster than INSERT, and drift comes by the hundred thousand."""
         if not chunk.findings:
             return
-        now = timezone.now()
-        with connection.wrap_database_errors, connection.cursor() as cursor, cursor.copy(_COPY_DRIFT) as copy:
-            for finding in chunk.findings:
-                copy.write_row(self._drift_row(finding, chunk.receipts.get(finding.key), now))
-
-    def _drift_row(self, finding: Finding, receipt: Receipt | None, now: datetime) -> tuple[object, ...]:
-        """The values of `_DRIFT_COLUMNS`."""
-        source, index = finding.source, finding.index
-        return (
-            self.job_id,
-            str(finding.key),
-            finding.kind.value,
-            list(finding.fields),
-            self._values(source),
-            self._values(index),
-            source.version if source else None,
-            index.version if index else None,
-            source.updated_at if source else None,
-            receipt.partition if receipt else None,
-            receipt.offset if receipt else None,
-            now if receipt else None,
-            (Verification.PENDING if receipt else Verification.NONE).value,
+        now = timezone.now().isoformat()
+        without = _REFUSED if chunk.receipts else _NONE
+        receipts = chunk.receipts or [None] * len(chunk.findings)
+        rows = "".join(
+            _drift_row(self.job_id, finding, receipt, now, without)
+            for finding, receipt in zip(chunk.findings, receipts, strict=True)
         )
+        with connection.wrap_database_errors, connection.cursor() as cursor, cursor.copy(_COPY_DRIFT) as copy:
+            copy.write(rows)
 
-    def _values(self, row: Row | None) -> str | None:
-        if row is None or row.deleted:
-            return None
-        named = dict(zip(self._names, map(to_json, row.values), strict=True))
-        return json.dumps(named | {"organization": to_json(row.organization)})
+
+def _walked(job: Job) -> None:
+    """All of the job is walked."""
+    job.phase = Phase.VERIFY
+    job.expected = job.scanned  # which may have been an estimate
+
+
+def _commit_lazily() -> None:
+    """A report has published nothing: what a crash of the console's database takes with it is looked at again."""
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL synchronous_commit TO off")
+
+
+def _drift_row(job_id: int, finding: Finding, receipt: Receipt | None, now: str, without: str) -> str:
+    """The values of `_DRIFT_COLUMNS` as a line of COPY's text format. `without` a receipt is how it stands then."""
+    source, index = finding.source, finding.index
+    values = (
+        str(job_id),
+        copied(finding.task_id),
+        finding.kind,  # a text, as all members of a StrEnum are
+        _array(finding.fields),
+        _values(source),
+        _values(index),
+        _number(source and source.version),
+        _number(index and index.version),
+        (source and source.updated_at) or NULL,
+        *((str(receipt.partition), str(receipt.offset), now, _PENDING) if receipt else (NULL, NULL, NULL, without)),
+    )
+    return "\t".join(values) + "\n"
+
+
+def copied(text: str) -> str:
+    """Text as COPY's text format has it."""
+    if "\\" in text:
+        text = text.replace("\\", "\\\\")
+    return text if text.isprintable() else text.replace("\t", "\\t").replace("\n", "\\n").replace("\r", "\\r")
+
+
+@lru_cache(maxsize=1024)
+def _array(names: tuple[str, ...]) -> str:
+    quoted = (name.replace("\\", "\\\\").replace('"', '\\"') for name in names)
+    return copied("{" + ",".join(f'"{name}"' for name in quoted) + "}")
+
+
+def _number(value: int | None) -> str:
+    return NULL if value is None else str(value)
+
+
+def _values(state: State | None) -> str:
+    """The compared values as JSON, which holds no tab and no line's end."""
+    if state is None or state.deleted:
+        return NULL
+    return f'{{{state.fields},"{ORGANIZATION_FIELD}":{state.organization}}}'.replace("\\", "\\\\")

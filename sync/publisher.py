@@ -1,11 +1,14 @@
 """The only code that speaks kafka-python to produce.
 
-A publish ends when the broker has acknowledged every message of the call, or with an error after each was looked at.
+Sending and seeing the acknowledgements are two steps, so that work goes on in between: `send` hands messages to
+kafka-python's thread, `settle` ends when the broker has acknowledged or refused every one of them, or with an error
+after each was looked at.
 
 Two facts of kafka-python 3.0 shape this file. `flush()` returns normally although messages failed, so each future is
 asked. And an idempotent producer can wedge for good once a batch under retry has expired: nothing goes out any more,
-even after the broker is back. So a producer that had any failure is thrown away, and the next call makes a new one;
-that one has a new producer id, so what it sends again is a second copy, which at-least-once consumers expect.
+even after the brokers are back (docs/architecture.md has what was seen). So a producer that had any failure is thrown
+away, with all that it still had under way, and the next call makes a new one; that one has a new producer id, so what
+it sends again is a second copy, which at-least-once consumers expect.
 
 Where the estate says `idempotence = false`, one request at a time is in flight: a retry could otherwise overtake a
 later message of the same task.
@@ -14,35 +17,42 @@ later message of the same task.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from textwrap import shorten
 from time import monotonic
-from typing import Any
+from typing import Any, NamedTuple
 
 from kafka import KafkaProducer, errors
 
 from opsconsole.closing import Closing
 from opsconsole.errors import OutsideDataError, UnavailableError
 from opsconsole.estate import model
+from opsconsole.kafka_client import client_settings
+from opsconsole.kafka_login import check_login
 from opsconsole.keys import Key
 from sync.engine.messages import Message
+from sync.partitioning import KeyPartitioner
 
 BOOTSTRAP_SECONDS = 5.0
 LINGER_MS = 5
 BATCH_BYTES = 256 * 1024
 CLOSE_SECONDS = 1.0
 
-# Errors that sending again cannot change. Everything else passes, at the latest with a new producer.
-PERMANENT = (
+# Errors that one message is the cause of: sent without it, the others arrive.
+PER_MESSAGE = (
     errors.MessageSizeTooLargeError,
     errors.RecordListTooLargeError,
+    errors.InvalidRecordError,
+    errors.InvalidTimestampError,
+)
+
+# Errors that sending again cannot change. Everything else passes, at the latest with a new producer.
+PERMANENT = (
     errors.AuthorizationError,
     errors.SaslAuthenticationFailedError,
     errors.UnsupportedSaslMechanismError,
     errors.InvalidTopicError,
-    errors.InvalidRecordError,
-    errors.InvalidTimestampError,
     errors.InvalidRequiredAcksError,
     errors.PolicyViolationError,
     errors.UnsupportedCompressionTypeError,
@@ -54,21 +64,38 @@ class PublishError(UnavailableError):
     """The broker did not acknowledge everything in time. Which messages arrived is not known: publish all again."""
 
 
-class MessageRefusedError(OutsideDataError):
-    """The broker will never take this message. `key` is the task's."""
-
-    def __init__(self, sentence: str, key: Key | None = None) -> None:
-        super().__init__(sentence)
-        self.key = key
+class NotAllowedError(OutsideDataError):
+    """The broker does not let this console publish here, whatever the message."""
 
 
-@dataclass(frozen=True, slots=True)
-class Receipt:
+class Receipt(NamedTuple):
     """Where the broker put a message."""
 
     key: Key
     partition: int
     offset: int
+
+
+class Refused(NamedTuple):
+    """A message that the broker will never take, whatever is sent with it, and why in a sentence."""
+
+    key: Key
+    sentence: str
+
+
+@dataclass(slots=True)
+class Sending:
+    """Messages under way: each with its future, or what went wrong at once; the producer that has them; and until when
+    (on the monotonic clock) their acknowledgements are waited for. `outcomes` once they are known."""
+
+    producer: Any
+    futures: tuple[tuple[Message, Any], ...]
+    ends: float
+    outcomes: list[Receipt | Refused] | None = None
+
+    def done(self) -> bool:
+        """Whether the broker has answered for every message, so that `settle` need not wait."""
+        return all(isinstance(future, (Refused, Exception)) or future.is_done for _, future in self.futures)
 
 
 class Publisher(Closing):
@@ -80,67 +107,120 @@ class Publisher(Closing):
         self._process = os.getpid()
 
     def close(self) -> None:
-        """Ends the producer. Nothing is under way then: `publish` has waited for everything."""
+        """Ends the producer. What was sent and not asked for may or may not arrive."""
         self._discard()
 
     @property
     def _place(self) -> str:
         return f"Kafka ({', '.join(self._kafka.bootstrap_servers)})"
 
-    def publish(self, messages: Sequence[Message]) -> list[Receipt]:
-        """Sends all and waits for every acknowledgement, at most the estate's delivery timeout. Receipts in order.
+    def publish(self, messages: Sequence[Message]) -> list[Receipt | Refused]:
+        """Sends all and waits for every acknowledgement, as `send` and `settle`."""
+        return self.settle(self.send(messages))
 
-        Raises MessageRefusedError where the broker will never take one of them, else PublishError where any is not
-        acknowledged; in both cases others may have been delivered.
+    def send(self, messages: Sequence[Message]) -> Sending:
+        """Hands all to the producer's thread; waits only where that has no room, or for the first connection.
+
+        Raises PublishError where no broker or topic is to be had. What else goes wrong `settle` tells. Who sends more
+        than one of these bounds how many are under way; memory is theirs.
         """
         if not messages:
-            return []
-        ends = monotonic() + self._kafka.delivery_timeout
+            return Sending(None, (), 0.0)
         producer = self._ready_producer()
-        failures: list[tuple[Message, Exception]] = []
-        futures = [(message, self._send(producer, message, failures)) for message in messages]
-        receipts = self._collect(futures, ends, failures)
-        if failures:
-            self._discard()
-            raise self._failure(failures, len(messages))
-        return receipts
+        ends = monotonic() + self._kafka.delivery_timeout
+        futures: list[tuple[Message, Any]] = []
+        for message in messages:
+            failed = futures and isinstance(futures[-1][1], Exception)
+            # After a failure nothing more is sent: each could wait for as long.
+            futures.append((message, futures[-1][1] if failed else self._send(producer, message)))
+        return Sending(producer, tuple(futures), ends)
 
-    def _send(self, producer: Any, message: Message, failures: list[tuple[Message, Exception]]) -> Any:
-        """The future, or None after a failure. After the first nothing more is sent: each could wait for as long."""
-        if failures:
-            return None
+    def _send(self, producer: Any, message: Message) -> Any:
+        """The future, or what went wrong."""
         try:
             return producer.send(
                 self._kafka.topic, message.value, key=str(message.key).encode(), headers=list(message.headers)
             )
+        except PER_MESSAGE as error:
+            return self._refused(message, error)
         except errors.KafkaError as error:
-            failures.append((message, error))
-            return None
+            return error
 
-    def _collect(
-        self, futures: Sequence[tuple[Message, Any]], ends: float, failures: list[tuple[Message, Exception]]
-    ) -> list[Receipt]:
-        receipts = []
-        for message, future in futures:
-            if future is None:
-                continue
-            try:
-                record = future.get(timeout=max(0.0, ends - monotonic()))
-            except errors.KafkaError as error:
-                failures.append((message, error))
-            else:
-                receipts.append(Receipt(message.key, record.partition, record.offset))
-        return receipts
+    def settle(self, sending: Sending) -> list[Receipt | Refused]:
+        """Waits for every acknowledgement, at most the estate's delivery timeout since they were sent. In order.
 
-    def _failure(self, failures: Sequence[tuple[Message, Exception]], total: int) -> PublishError | MessageRefusedError:
-        for message, error in failures:
+        A message that the broker refuses is found by sending it alone, and the others arrive. Raises PublishError where
+        any is not acknowledged; others may have been delivered then.
+        """
+        if sending.outcomes is None:
+            sending.outcomes = self._settle(sending)
+        return sending.outcomes
+
+    def _settle(self, sending: Sending) -> list[Receipt | Refused]:
+        outcomes, failures = self._collect(sending)
+        if failures:
+            ours = sending.producer is self._producer
+            if ours:
+                self._discard()
+            # A refused message is the end of an idempotent producer, and of all that it had under way.
+            if ours and not _may_be_refused(failures):
+                raise self._failure(failures, len(sending.futures))
+            self._send_apart(sending, outcomes, failures)
+        return [outcome for outcome in outcomes if outcome is not None]
+
+    def _collect(self, sending: Sending) -> tuple[list[Receipt | Refused | None], dict[int, Exception]]:
+        """What became of each message, and by their places the failures of those of which that is not known."""
+        outcomes: list[Receipt | Refused | None] = []
+        failures: dict[int, Exception] = {}
+        for place, (message, future) in enumerate(sending.futures):
+            outcome = future if isinstance(future, (Refused, Exception)) else self._wait(message, future, sending.ends)
+            if isinstance(outcome, Exception):
+                failures[place] = outcome
+            outcomes.append(None if isinstance(outcome, Exception) else outcome)
+        return outcomes, failures
+
+    def _wait(self, message: Message, future: Any, ends: float) -> Receipt | errors.KafkaError:
+        try:
+            record = future.get(timeout=max(0.0, ends - monotonic()))
+        except errors.KafkaError as error:
+            return error
+        return Receipt(message.key, record.partition, record.offset)
+
+    def _send_apart(
+        self, sending: Sending, outcomes: list[Receipt | Refused | None], failures: Mapping[int, Exception]
+    ) -> None:
+        """Send what failed again, in halves, and fill in what becomes of it."""
+        places = list(failures)
+        middle = len(places) // 2
+        for half in (places[:middle], places[middle:]):
+            for place, outcome in zip(half, self._apart([sending.futures[at][0] for at in half]), strict=True):
+                outcomes[place] = outcome
+
+    def _apart(self, messages: Sequence[Message]) -> list[Receipt | Refused]:
+        """These alone, with a new producer where one was refused; halved until a refused one stands by itself."""
+        sending = self.send(messages)
+        outcomes, failures = self._collect(sending)
+        if failures:
+            self._discard()
+            if not _may_be_refused(failures):
+                raise self._failure(failures, len(messages))
+            if len(messages) == 1:
+                return [self._refused(messages[0], failures[0])]
+            self._send_apart(sending, outcomes, failures)
+        return [outcome for outcome in outcomes if outcome is not None]
+
+    def _refused(self, message: Message, error: Exception) -> Refused:
+        what = f"the message of task {message.key} on topic {self._kafka.topic}"
+        return Refused(message.key, f"{self._place} refuses {what}: {_say(error)}.")
+
+    def _failure(self, failures: Mapping[int, Exception], total: int) -> PublishError | NotAllowedError:
+        for error in failures.values():
             if isinstance(error, PERMANENT):
-                what = f"the message of task {message.key} on topic {self._kafka.topic}"
-                return MessageRefusedError(f"{self._place} refuses {what}: {_say(error)}.", message.key)
+                return NotAllowedError(f"{self._place} refuses messages on topic {self._kafka.topic}: {_say(error)}.")
         timeout = self._kafka.delivery_timeout
         return PublishError(
             f"{self._place} did not acknowledge all of {total} messages on topic {self._kafka.topic} "
-            f"within {timeout:g} s: {_say(failures[0][1])}."
+            f"within {timeout:g} s: {_say(next(iter(failures.values())))}."
         )
 
     def _ready_producer(self) -> Any:
@@ -156,13 +236,14 @@ class Publisher(Closing):
         kafka = self._kafka
         options: dict[str, Any] = {} if kafka.idempotence else {"max_in_flight_requests_per_connection": 1}
         timeout_ms = round(kafka.delivery_timeout * 1000)
+        check_login(kafka)
         try:
             return KafkaProducer(
-                bootstrap_servers=list(kafka.bootstrap_servers),
                 client_id="opsconsole",
                 acks="all",
                 enable_idempotence=kafka.idempotence,
                 compression_type=None if kafka.compression == "none" else kafka.compression,
+                partitioner=KeyPartitioner(),
                 linger_ms=LINGER_MS,
                 batch_size=BATCH_BYTES,
                 delivery_timeout_ms=timeout_ms,
@@ -174,7 +255,7 @@ class Publisher(Closing):
                 # A misspelt topic must fail, not come into being.
                 allow_auto_create_topics=False,
                 metrics_enabled=False,
-                api_version=kafka.api_version,
+                **client_settings(kafka),
                 **options,
             )
         except errors.KafkaError as error:
@@ -192,7 +273,7 @@ class Publisher(Closing):
             self._discard()
             if isinstance(error, PERMANENT):
                 sentence = f"{self._place} does not let this console use topic {self._kafka.topic}: {_say(error)}."
-                raise MessageRefusedError(sentence) from error
+                raise NotAllowedError(sentence) from error
             if reached:
                 raise PublishError(f"{self._place} answers but has no topic {self._kafka.topic}.") from error
             raise self._unreachable(error) from error
@@ -209,6 +290,10 @@ class Publisher(Closing):
         except errors.KafkaError:
             # close() raises where its flush did not finish, and then leaves the sending thread alive.
             producer._sender.force_close()  # noqa: SLF001
+
+
+def _may_be_refused(failures: Mapping[int, Exception]) -> bool:
+    return any(isinstance(error, PER_MESSAGE) for error in failures.values())
 
 
 def _say(error: Exception) -> str:

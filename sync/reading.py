@@ -31,18 +31,20 @@ from sync.models import (
     JobState,
     Phase,
     StagedOrganization,
+    StopStep,
 )
-from sync.models.states import ACTIVE_STATES
+from sync.models.states import ACTIVE_STATES, HELD_STATES
 from sync.progress import Pace, pace
 
 PROBLEM_STATES = (JobState.FAILED, JobState.LOOPING)
 ERROR_LENGTH = 200
 EVENTS_SHOWN = 200
 TASKS_SHOWN = 50
+HELD_UP_SHOWN = 3
 LISTED_COLUMNS = (
     *("kind", "mode", "organization_id", "organization_name", "batch_id", "state", "phase", "fence", "worker"),
     *("created_at", "started_at", "ended_at", "not_before", "expected", "scanned", "stale", "missing", "orphan"),
-    *("published", "verified", "unresolved", "error_type"),
+    *("published", "verified", "unresolved", "error_type", "waits_for"),
 )
 
 
@@ -166,14 +168,47 @@ def jobs_by_state(batch: Batch) -> tuple[StateCount, ...]:
     return tuple(StateCount(state, found[state.value]) for state in JobState if state.value in found)
 
 
+def held_up(batch: Batch) -> list[tuple[str, int]]:
+    """Why jobs of the batch publish nothing just now, each reason with how many jobs have it. One query, bounded by
+    the jobs that workers have; the commonest few."""
+    held = Job.objects.filter(batch=batch, state__in=HELD_STATES, phase=Phase.WALK).exclude(waits_for="")
+    counted = held.values_list("waits_for").annotate(jobs=Count("pk")).order_by("-jobs", "waits_for")
+    return list(counted[:HELD_UP_SHOWN])
+
+
 def latest_events(job: Job) -> list[JobEvent]:
     """The last lines of the job's log, oldest first. One query."""
     return list(job.events.order_by("-pk")[:EVENTS_SHOWN])[::-1]
 
 
+@dataclass(frozen=True, slots=True)
+class LadderRow:
+    """A step asked of an attempt; `attempt` has its worker, host and process, where there was one."""
+
+    step: StopStep
+    attempt: Attempt | None
+
+
+def current_attempt(job: Job) -> Attempt | None:
+    """The attempt that has the job, or had it last. One query."""
+    return job.attempts.filter(number=job.fence, range_number=0).first()
+
+
+STEPS_SHOWN = 12
+
+
+def ladder_of(job: Job) -> list[LadderRow]:
+    """What was asked of the job's processes, the latest first. Two queries, one where nothing was."""
+    steps = list(job.stop_steps.order_by("-pk")[:STEPS_SHOWN])
+    numbers = {step.attempt for step in steps}
+    attempts = {one.number: one for one in job.attempts.filter(number__in=numbers, range_number=0)} if numbers else {}
+    return [LadderRow(step, attempts.get(step.attempt)) for step in steps]
+
+
 def pace_of(job: Job, attempts: Iterable[Attempt], now: datetime) -> Pace | None:
-    """The pace of the attempt under way, or of the last one that ended. `attempts` are the newest first."""
-    attempt = next(iter(attempts), None)
+    """The pace of the attempt under way, or of the last one that ended, with those who help it. `attempts` are the
+    newest first."""
+    attempt = next((attempt for attempt in attempts if not attempt.range_number), None)
     if attempt is None:
         return None
     running = attempt.status is AttemptOutcome.RUNNING

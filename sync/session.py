@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from datetime import timedelta
 from functools import cached_property
 
 from opsconsole import estate
@@ -13,7 +14,10 @@ from sync.index import open_index
 from sync.index.postgres import PostgresIndex
 from sync.packing import PackedPair, pack_both
 from sync.publisher import Publisher
+from sync.secondlook import ByText, ByValue
 from sync.source import Source
+from sync.throttle.limits import LiveEstate
+from sync.throttle.readings import Readings
 
 
 class Session(Closing):
@@ -41,6 +45,15 @@ class Session(Closing):
         return Systems(source, index, self._stack.enter_context(Publisher(self.settings.kafka)))
 
     @cached_property
+    def readings(self) -> Readings:
+        """What a throttle goes by, read once for all jobs of this process."""
+        return self._stack.enter_context(Readings(self.settings))
+
+    @cached_property
+    def live_estate(self) -> LiveEstate:
+        return LiveEstate(self.settings.throttle)
+
+    @cached_property
     def names(self) -> Names:
         tasks = self.settings.source.tasks
         return Names(tasks.compare, tasks.id_type, self.settings.source.organizations.id_type)
@@ -54,3 +67,20 @@ class Session(Closing):
         source = self._stack.enter_context(Source(self.settings.source))
         index = self._stack.enter_context(PostgresIndex(self.settings))
         return pack_both(source.tasks, index.tasks)
+
+    @cached_property
+    def second_look_by_value(self) -> ByValue:
+        systems = self.systems
+        return ByValue(systems.source, systems.index, self.names.fields, self.names.task_key, self._settle)
+
+    @cached_property
+    def second_look_by_text(self) -> ByText | None:
+        """None where the sides are no packed pair."""
+        systems = self.systems
+        if isinstance(self.packed, str) or not isinstance(systems.index, PostgresIndex):
+            return None
+        return ByText(systems.source.tasks, systems.index.tasks, self.packed, self.names.fields, self._settle)
+
+    @property
+    def _settle(self) -> timedelta:
+        return timedelta(seconds=self.settings.check.settle_time)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
+from typing import Any
 
 from psycopg import sql
 
@@ -14,7 +15,7 @@ from opsconsole.closing import Closing
 from opsconsole.errors import OutsideDataError
 from opsconsole.estate import model
 from opsconsole.keys import Key
-from opsconsole.postgres import APPLICATION_NAME, EARLIEST, Database, as_datetime, identifier, table_identifier, trusted
+from opsconsole.postgres import EARLIEST, Database, as_datetime, identifier, table_identifier, trusted
 from opsconsole.times import Window
 from sync.engine.rows import Row
 from sync.taskrows import KeyColumn, TaskRows, TaskShape, window_values
@@ -155,6 +156,21 @@ class Source(Closing):
         rows = self.database.rows(query, values | window_values(window))
         return dict.fromkeys(organization_keys, 0) | {owner.load(key): count for key, count in rows}
 
+    def task_count(self, organization: Key, most: int) -> tuple[int, bool]:
+        """About how many tasks an organization has, and whether that is exact: up to `most` they are counted, beyond it
+        is the server's estimate, which costs nothing. One or two queries."""
+        _, owner = self.tasks.keys
+        tasks = sql.SQL("SELECT FROM {} WHERE {} = %(organization)s AND {} AND NOT {}").format(
+            self._task_table, owner.match, self.tasks.condition, self.tasks.deleted
+        )
+        values: dict[str, object] = {"organization": owner.dump(organization), "most": most + 1}
+        query = sql.SQL("SELECT count(*) FROM ({} LIMIT %(most)s) tasks").format(tasks)
+        (count,) = self.database.row(query, values)
+        if count <= most:
+            return count, True
+        ((plans,),) = self.database.rows(sql.SQL("EXPLAIN (FORMAT JSON) {}").format(tasks), values)
+        return max(count, int(plans[0]["Plan"]["Plan Rows"])), False
+
     def affected_organizations(
         self,
         window_from: datetime,
@@ -173,14 +189,7 @@ class Source(Closing):
         """
         if window_from.tzinfo is None or window_to.tzinfo is None:
             raise ValueError("window bounds need a time zone")
-        values: dict[str, object] = {
-            "from": window_from,
-            "to": window_to,
-            "completed": list(self._settings.tasks.completed),
-            "statuses": list(statuses),
-            "minimum": minimum,
-            "excluded": [self.tasks.keys[1].dump(key) for key in exclude],
-        }
+        values = self._affected_values(Window(window_from, window_to), statuses, minimum, exclude)
         query = self._affected_query(by_status=bool(statuses), excluding=bool(exclude))
         for key, name, updated, completed, first, last in self.database.stream(query, values, opened=opened):
             yield AffectedOrganization(
@@ -191,6 +200,25 @@ class Source(Closing):
                 first_update=as_datetime(first) or EARLIEST,
                 last_update=as_datetime(last) or EARLIEST,
             )
+
+    def _affected_values(
+        self, window: Window, statuses: Collection[str] = (), minimum: int = 1, exclude: Collection[Key] = frozenset()
+    ) -> dict[str, object]:
+        return {
+            "from": window.start,
+            "to": window.end,
+            "completed": list(self._settings.tasks.completed),
+            "statuses": list(statuses),
+            "minimum": minimum,
+            "excluded": [self.tasks.keys[1].dump(key) for key in exclude],
+        }
+
+    def affected_plan(self, window: Window) -> Mapping[str, Any]:
+        """The planner's plan for `affected_organizations`, as EXPLAIN gives it in JSON. Planned, and not run."""
+        query = sql.SQL("EXPLAIN (FORMAT JSON) {}").format(self._affected_query(by_status=False, excluding=False))
+        found = self.database.row(query, self._affected_values(window))[0]
+        plan: Mapping[str, Any] = found[0]["Plan"]
+        return plan
 
     def _affected_query(self, *, by_status: bool, excluding: bool) -> sql.Composed:
         """Counts first, names after: the join meets one row for each organization, not one for each task."""
@@ -276,9 +304,9 @@ class Source(Closing):
         """End the statement that another connection of this role has under way. False where there is none any more."""
         query = sql.SQL(
             "SELECT pg_cancel_backend(pid) FROM pg_stat_activity"
-            " WHERE pid = %s AND usename = current_user AND application_name = %s"
+            " WHERE pid = %s AND usename = current_user AND application_name LIKE %s"
         )
-        return any(done for (done,) in self.database.rows(query, (backend_pid, APPLICATION_NAME)))
+        return any(done for (done,) in self.database.rows(query, (backend_pid, "opsconsole %")))
 
 
 def open_source(settings: model.Source | None = None) -> Source:

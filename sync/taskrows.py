@@ -123,14 +123,14 @@ class TaskRows:
     def __init__(self, database: Database, shape: TaskShape) -> None:
         self.database = database
         self.shape = shape
-        self._table = table_identifier(shape.table)
+        self.table = table_identifier(shape.table)
 
     @cached_property
     def keys(self) -> tuple[KeyColumn, KeyColumn]:
         """The columns of the task's and of the organization's key."""
         shape = self.shape
         query = sql.SQL("SELECT {}, {} FROM {} LIMIT 0").format(
-            identifier(shape.id), identifier(shape.organization), self._table
+            identifier(shape.id), identifier(shape.organization), self.table
         )
         task, organization = self.database.columns(query)
         return (
@@ -167,7 +167,7 @@ class TaskRows:
             self.deleted,
             *(identifier(name) for name in shape.values),
         ]
-        return sql.SQL("SELECT {} FROM {}").format(sql.SQL(", ").join(expressions), self._table)
+        return sql.SQL("SELECT {} FROM {}").format(sql.SQL(", ").join(expressions), self.table)
 
     def page(self, organization: Key, after: Key | None, limit: int, window: Window | None = None) -> list[Row]:
         """As `sync.engine.rows.Side.page`, where given only rows updated in `window`; one query."""
@@ -185,6 +185,21 @@ class TaskRows:
         if after is not None:
             values["after"] = task.dump(after)
         return [self._row(values) for values in self.database.rows(query, values)]
+
+    def task_keys(self, organization: Key, after: Key | None, limit: int, *, window: Window | None = None) -> list[Key]:
+        """The keys alone of a page, in order, tasks marked deleted among them; one query that reads no value."""
+        task, owner = self.keys
+        query = sql.SQL(
+            "SELECT {} FROM {} WHERE {} = %(organization)s AND {} AND {} AND {} ORDER BY {} LIMIT %(limit)s"
+        )
+        values: dict[str, object] = {"organization": owner.dump(organization), "limit": limit, **window_values(window)}
+        if after is not None:
+            values["after"] = task.dump(after)
+        behind = sql.SQL("true") if after is None else sql.SQL("{} > %(after)s").format(task.order)
+        query_of_page = query.format(
+            task.match, self.table, owner.match, self.condition, self.updated_in(window), behind, task.order
+        )
+        return [task.load(key) for (key,) in self.database.rows(query_of_page, values)]
 
     def having(self, column: str, value: str, limit: int) -> list[Row]:
         """The first rows, by key, whose `column` reads `value`: at most `limit`. One query."""

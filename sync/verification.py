@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 
-from opsconsole.keys import Key, KeyKind, restore_key
 from sync.control import Control
-from sync.engine.compare import drift_kind
-from sync.engine.rows import Row, Side
+from sync.engine.compare import Published
 from sync.ledger import Ledger
 from sync.models import Drift, EventLevel, Verification
+from sync.secondlook import SecondLook
 
-PAGE = 1_000
+PAGE = 2_000
 FIRST_PAUSE = 0.2
 LONGEST_PAUSE = 5.0
 
@@ -19,69 +19,67 @@ LONGEST_PAUSE = 5.0
 class Verifier:
     """Reads published tasks again from both sides until they agree or the time is over."""
 
-    def __init__(
-        self,
-        ledger: Ledger,
-        source: Side,
-        index: Side,
-        control: Control,
-        task_key: KeyKind,
-        clock: Callable[[], float],
-    ) -> None:
+    def __init__(self, ledger: Ledger, look: SecondLook, control: Control, clock: Callable[[], float]) -> None:
         self._ledger = ledger
-        self._source = source
-        self._index = index
+        self._look = look
         self._control = control
-        self._task_key = task_key
         self._clock = clock
 
     def run(self, *, deadline: float) -> None:
         """Mark every published drift row of the job verified or, after `deadline` on the clock, unresolved."""
         pause = FIRST_PAUSE
-        while left := self._round():
-            if self._clock() >= deadline:
+        while True:
+            last = self._clock() >= deadline
+            left = self._round(whole=last)
+            if left and last:
                 self._give_up(left)
+            if not left or last:
                 return
-            self._control.wait(pause)
+            self._control.wait(min(pause, max(0.0, deadline - self._clock())))
             pause = min(pause * 2, LONGEST_PAUSE)
 
-    def _round(self) -> int:
-        """One look at everything pending. Returns how many rows are still not as published."""
+    def _round(self, *, whole: bool) -> int:
+        """One look at what is pending. Returns how many rows are still not as published, of those looked at.
+
+        Unless the `whole` is wanted, it ends with a full page of which nothing has arrived: the index is behind.
+        """
         left = 0
-        for page in self._pending_pages():
-            agreed = self._agreed(page)
-            left += len(page) - len(agreed)
-            self._control.obey(self._ledger.mark(agreed, Verification.VERIFIED))
+        with ThreadPoolExecutor(1, thread_name_prefix="verification") as beside:
+            for page, caught_up in self._looked_at(beside):
+                arrived = caught_up.result()
+                left += len(page) - len(arrived)
+                if arrived:
+                    self._control.obey(self._ledger.mark(arrived, Verification.VERIFIED))
+                else:
+                    self._control.check()
+                if not (arrived or whole) and len(page) == PAGE:
+                    break
         return left
 
-    def _agreed(self, page: Sequence[Drift]) -> list[int]:
-        keys: dict[int, Key] = {row.pk: restore_key(self._task_key, row.task_id) for row in page}
-        theirs = self._index.by_keys(list(keys.values()))
-        mine = self._source.by_keys(list(keys.values()))
-        return [row.pk for row in page if caught_up(row, mine.get(keys[row.pk]), theirs.get(keys[row.pk]))]
+    def _looked_at(self, beside: ThreadPoolExecutor) -> Iterator[tuple[Sequence[Published], Future[list[int]]]]:
+        """The pages of pending rows, each while the next one is looked at in the other thread."""
+        before: tuple[Sequence[Published], Future[list[int]]] | None = None
+        for page in self._pending_pages():
+            coming = page, beside.submit(self._look.caught_up, page)
+            if before is not None:
+                yield before
+            before = coming
+        if before is not None:
+            yield before
 
     def _give_up(self, left: int) -> None:
-        for page in self._pending_pages():
-            self._ledger.mark([row.pk for row in page], Verification.UNRESOLVED)
+        self._ledger.mark_pending(Verification.UNRESOLVED)
         self._ledger.note(
             f"{left:,} tasks were published but the index still differs: is the indexer running?", EventLevel.WARNING
         )
 
-    def _pending_pages(self) -> Iterator[list[Drift]]:
+    def _pending_pages(self) -> Iterator[Sequence[Published]]:
         behind = 0
         while True:
             pending = Drift.objects.filter(job_id=self._ledger.job_id, verification=Verification.PENDING)
-            page = list(pending.filter(pk__gt=behind).order_by("pk").only("task_id", "source_version", "job_id")[:PAGE])
+            rows = pending.filter(pk__gt=behind).order_by("pk").values_list("pk", "task_id", "source_version")[:PAGE]
+            page = [Published(*row) for row in rows]
             if not page:
                 return
-            behind = page[-1].pk
+            behind = page[-1].drift_id
             yield page
-
-
-def caught_up(published: Drift, source: Row | None, index: Row | None) -> bool:
-    """Whether the index has what was published, or something newer because the task went on changing."""
-    if drift_kind(source, index) is None:
-        return True
-    if index is None or index.version is None or published.source_version is None:
-        return False
-    return source is not None and not source.deleted and index.version >= published.source_version

@@ -10,19 +10,68 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import Enum
+from typing import NamedTuple
 
 from sync.engine.rows import DriftKind, Finding, Key, Row
 from sync.engine.values import agree
+from sync.engine.written import state_of
 
 ORGANIZATION_FIELD = "organization"
 
 
+class Step(Enum):
+    """What could not be done with a task that is set aside."""
+
+    COMPARE = "compare"
+    PUBLISH = "publish"
+
+    @property
+    def label(self) -> str:
+        return {"compare": "Compare", "publish": "Publish"}[self.value]
+
+
+@dataclass(frozen=True, slots=True)
+class TaskError:
+    """A task that is set aside: what could not be done with it, and what was said of it."""
+
+    key: Key
+    step: Step
+    sentence: str
+
+
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What a second look says. `unsettled` counts differences too young to be judged."""
+    """What a second look says. `unsettled` counts differences too young to be judged; `failed` are tasks that could not
+    be looked at."""
 
     findings: tuple[Finding, ...]
     unsettled: int
+    failed: tuple[TaskError, ...] = ()
+
+    def joined(self, other: Judgement) -> Judgement:
+        return Judgement(self.findings + other.findings, self.unsettled + other.unsettled, self.failed + other.failed)
+
+
+class Published(NamedTuple):
+    """A task that was published: its drift row, its key as text, and the version that the source had then."""
+
+    drift_id: int
+    task_id: str
+    version: int | None
+
+
+def caught_up(published: Published, source: Row | None, index: Row | None) -> bool:
+    """Whether the index has what was published, or something newer because the task went on changing."""
+    if drift_kind(source, index) is None:
+        return True
+    alive = source is not None and not source.deleted
+    return alive and index is not None and is_newer(index.version, published)
+
+
+def is_newer(version: int | None, published: Published) -> bool:
+    """Whether the index's version is the published one or a later one; never where either is not known."""
+    return version is not None and published.version is not None and version >= published.version
 
 
 def drift_kind(source: Row | None, index: Row | None) -> DriftKind | None:
@@ -80,7 +129,8 @@ def judge(
         if mine is not None and not has_settled(mine, now, settle):
             unsettled += 1
             continue
-        findings.append(Finding(key, kind, mine, theirs, fields))
+        source_state, index_state = (None if row is None else state_of(row, names) for row in (mine, theirs))
+        findings.append(Finding(key, str(key), kind, source_state, index_state, fields))
     return Judgement(tuple(findings), unsettled)
 
 

@@ -2,66 +2,54 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from datetime import datetime
+from typing import NamedTuple, TypeAlias
 
-from sync.engine.rows import Key, Row
+from sync.engine.rows import DriftKind, Finding, Key, State
 from sync.engine.values import to_json
+from sync.engine.written import dumps
+
+Headers: TypeAlias = tuple[tuple[str, bytes], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(NamedTuple):
     """One Kafka record: `value` is JSON in UTF-8, or None for a tombstone. `key` is the task's, not yet bytes."""
 
     key: Key
     value: bytes | None
-    headers: tuple[tuple[str, bytes], ...]
+    headers: Headers
 
 
-def build_message(  # noqa: PLR0913  # each is one part of the message; all but the row by name
-    row: Row | None,
-    *,
-    key: Key,
-    organization: Key,
-    fields: Sequence[str],
-    version: int | None = None,
-    updated_at: datetime | None = None,
-    job_id: str,
-    trace_id: str,
-) -> Message:
-    """The message that makes the index agree with `row`, the source's present state of the task `key`.
+class MessageWriter:
+    """Makes the messages of one job. `now` gives the present UTC time."""
 
-    No row, or a deleted one, gives a tombstone. `version` and `updated_at` default to the row's own; for a task that
-    the source does not have any more give the index's, so that a consumer takes the tombstone for no older than what
-    it has.
-    """
-    if row is not None:
-        version = row.version if version is None else version
-        updated_at = row.updated_at if updated_at is None else updated_at
-    headers = _headers(version, updated_at, job_id, trace_id)
-    if row is None or row.deleted:
-        return Message(key, None, headers)
-    content = {
-        "id": to_json(key),
-        "organization_id": to_json(organization),
-        "version": version,
-        "updated_at": to_json(updated_at),
-        "fields": {name: to_json(value) for name, value in zip(fields, row.values, strict=True)},
-    }
-    text = json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    return Message(key, text.encode(), headers)
+    def __init__(self, *, job_id: str, trace_id: str, now: Callable[[], datetime]) -> None:
+        self._now = now
+        self._always = (("job_id", job_id.encode()), ("trace_id", trace_id.encode()))
+
+    def message(self, finding: Finding) -> Message:
+        """The message that makes the index agree with the source's present state of the task.
+
+        An orphan gives a tombstone. One that is gone from the source altogether has no version there any more: its
+        tombstone is one above the index's, so that no late copy of the last message brings it back. Without a time of
+        update, the present stands for it.
+        """
+        source, task_id = finding.source, finding.task_id
+        version = source.version if source else _above(finding.index)
+        moment = (source.updated_at if source else None) or str(to_json(self._now()))
+        headers: Headers = (("updated_at", moment.encode()), *self._always)
+        if version is not None:  # a header whose value is not known is left out
+            headers = (("version", b"%d" % version), *headers)
+        if source is None or finding.kind is DriftKind.ORPHAN:
+            return Message(task_id, None, headers)
+        key = task_id if isinstance(finding.key, int) else dumps(task_id)
+        text = (
+            f'{{"id":{key},"organization_id":{source.organization},"version":{"null" if version is None else version}'
+            f',"updated_at":"{moment}","fields":{{{source.fields}}}}}'
+        )
+        return Message(task_id, text.encode(), headers)
 
 
-def _headers(
-    version: int | None, updated_at: datetime | None, job_id: str, trace_id: str
-) -> tuple[tuple[str, bytes], ...]:
-    """A header whose value is not known is left out."""
-    values = {
-        "version": None if version is None else str(version),
-        "updated_at": None if updated_at is None else str(to_json(updated_at)),
-        "job_id": job_id,
-        "trace_id": trace_id,
-    }
-    return tuple((name, text.encode()) for name, text in values.items() if text is not None)
+def _above(index: State | None) -> int | None:
+    return None if index is None or index.version is None else index.version + 1

@@ -15,6 +15,7 @@ from sync.engine.rows import Key
 from sync.engine.walk import Suspect
 
 HASH_WIDTH = 8
+FIRST_STEP = 4
 
 
 class KeyCodec(Enum):
@@ -48,37 +49,39 @@ def differences(mine: bytes, theirs: bytes, codec: KeyCodec) -> list[Suspect]:
     found: list[Suspect] = []
     if mine == theirs:
         return found
-    cell, width = codec.cell, codec.width
-    here, there = 0, 0
-    while here < len(mine) and there < len(theirs):
-        run = equal_run(mine, theirs, here, there, cell)
-        here, there = here + run, there + run
-        if here >= len(mine) or there >= len(theirs):
-            break
-        my_key, their_key = mine[here : here + width], theirs[there : there + width]
-        if my_key == their_key:
+    cell, width, decode = codec.cell, codec.width, codec.decode
+    here, there, mine_end, their_end = 0, 0, len(mine), len(theirs)
+    while here < mine_end and there < their_end:
+        my_cell, their_cell = mine[here : here + cell], theirs[there : there + cell]
+        if my_cell == their_cell:
+            run = equal_run(mine, theirs, here + cell, there + cell, cell) + cell
+            here, there = here + run, there + run
+            continue
+        key = decode(my_cell[:width])
+        if my_cell[:width] == their_cell[:width]:
             here, there = here + cell, there + cell
-            found.append(Suspect(codec.decode(my_key), here // cell))
-        elif codec.decode(my_key) < codec.decode(their_key):  # type: ignore[operator]  # one kind of key
+        elif key < (other := decode(their_cell[:width])):  # type: ignore[operator]  # one kind of key
             here += cell
-            found.append(Suspect(codec.decode(my_key), here // cell))
         else:
             there += cell
-            found.append(Suspect(codec.decode(their_key), here // cell))
-    found += [Suspect(codec.decode(mine[at : at + width]), at // cell + 1) for at in range(here, len(mine), cell)]
-    end = len(mine) // cell
-    found += [Suspect(codec.decode(theirs[at : at + width]), end) for at in range(there, len(theirs), cell)]
+            key = other
+        found.append(Suspect(key, here // cell))
+    found += [Suspect(decode(mine[at : at + width]), at // cell + 1) for at in range(here, mine_end, cell)]
+    end = mine_end // cell
+    found += [Suspect(decode(theirs[at : at + width]), end) for at in range(there, their_end, cell)]
     return found
 
 
 def equal_run(mine: bytes, theirs: bytes, here: int, there: int, cell: int) -> int:
-    """How many bytes of whole equal cells follow the two positions. Gallops, then bisects the last step."""
+    """How many bytes of whole equal cells follow the two positions. Steps of a few cells, then galloping, then
+    bisection of the last step: where much differs runs are short."""
     longest = min(len(mine) - here, len(theirs) - there)
-    equal, step = 0, cell
+    equal, step = 0, FIRST_STEP * cell
     while equal < longest:
         step = min(step, longest - equal)
-        if not _same(mine, theirs, here + equal, there + equal, step):
-            return equal + _equal_part(mine, theirs, here + equal, there + equal, step, cell)
+        at, beside = here + equal, there + equal
+        if mine[at : at + step] != theirs[beside : beside + step]:
+            return equal + _equal_part(mine, theirs, at, beside, step, cell)
         equal += step
         step *= 2
     return equal
@@ -89,15 +92,12 @@ def _equal_part(mine: bytes, theirs: bytes, here: int, there: int, step: int, ce
     low, high = 0, step // cell - 1
     while low < high:
         middle = (low + high + 1) // 2
-        if _same(mine, theirs, here + low * cell, there + low * cell, (middle - low) * cell):
+        begin, end = low * cell, middle * cell
+        if mine[here + begin : here + end] == theirs[there + begin : there + end]:
             low = middle
         else:
             high = middle - 1
     return low * cell
-
-
-def _same(mine: bytes, theirs: bytes, here: int, there: int, length: int) -> bool:
-    return mine[here : here + length] == theirs[there : there + length]
 
 
 def cells_upto(packed: bytes, key: Key, codec: KeyCodec) -> int:

@@ -19,7 +19,10 @@ from sync.engine.walk import Look, looks_of
 
 AIM_SECONDS = 0.2
 FEWEST_ROWS = 500
-MOST_ROWS = 100_000
+MOST_ROWS = 200_000
+"""Bounds memory: a chunk's cells on both sides, and the next one's."""
+
+MOST_GROWTH = 8.0
 CALM_CHUNKS = 2
 """Equal chunks in a row after which digests are enough."""
 
@@ -52,11 +55,14 @@ class Pace:
         self._clock = clock
         self._since = clock()
 
+    def chunk_begins(self) -> None:
+        """What whoever takes the looks did with the last one is not the chunk's time."""
+        self._since = self._clock()
+
     def chunk_done(self) -> None:
-        now = self._clock()
-        factor = min(2.0, max(0.5, AIM_SECONDS / max(now - self._since, 0.001)))
+        took = self._clock() - self._since
+        factor = min(MOST_GROWTH, max(0.5, AIM_SECONDS / max(took, 0.001)))
         self.rows = min(MOST_ROWS, max(FEWEST_ROWS, int(self.rows * factor)))
-        self._since = now
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,31 +95,35 @@ class PackedWalk:
         self._ahead = ahead
         self._calm = CALM_CHUNKS
 
-    def looks(self, after: Key | None) -> Iterator[Look]:
-        """Every chunk behind the key `after`, as `sync.engine.walk.walk` gives them."""
-        coming = self._fetch(after)
+    def looks(self, after: Key | None, bound: Key | None = None) -> Iterator[Look]:
+        """Every chunk in (after, bound], as `sync.engine.walk.walk` gives them."""
+        coming = self._fetch(after, bound)
         while True:
+            self._pace.chunk_begins()
             chunk = coming.result()
-            if chunk.upto is not None:
-                coming = self._fetch(chunk.upto)
-            yield from self._compare(chunk)
+            if chunk.upto != bound:
+                coming = self._fetch(chunk.upto, bound)
+            looks = self._compare(chunk)
+            first = next(looks)
             self._pace.chunk_done()
-            if chunk.upto is None:
+            yield first
+            yield from looks
+            if chunk.upto == bound:
                 return
 
-    def _fetch(self, after: Key | None) -> Future[_SourceChunk]:
+    def _fetch(self, after: Key | None, bound: Key | None) -> Future[_SourceChunk]:
         read = self._read_digest if self._calm >= CALM_CHUNKS else self._read_packed
-        return self._ahead.submit(read, after, self._pace.rows)
+        return self._ahead.submit(read, after, bound, self._pace.rows)
 
-    def _read_digest(self, after: Key | None, rows: int) -> _SourceChunk:
-        digest = self._source.digest(self._organization, after, None, rows)
-        upto = digest.last if digest.count >= rows else None
+    def _read_digest(self, after: Key | None, bound: Key | None, rows: int) -> _SourceChunk:
+        digest = self._source.digest(self._organization, after, bound, rows)
+        upto = digest.last if digest.count >= rows else bound
         return _SourceChunk(after, upto, digest.count, digest, b"")
 
-    def _read_packed(self, after: Key | None, rows: int) -> _SourceChunk:
-        packed = self._source.pack(self._organization, after, None, rows)
+    def _read_packed(self, after: Key | None, bound: Key | None, rows: int) -> _SourceChunk:
+        packed = self._source.pack(self._organization, after, bound, rows)
         count = self._codec.count(packed)
-        upto = self._codec.last_key(packed) if count >= rows else None
+        upto = self._codec.last_key(packed) if count >= rows else bound
         return _SourceChunk(after, upto, count, None, packed)
 
     def _compare(self, chunk: _SourceChunk) -> Iterator[Look]:
@@ -133,8 +143,8 @@ class PackedWalk:
         limit = max(chunk.count, FEWEST_ROWS) * INDEX_SURPLUS
         while True:
             theirs = self._index.pack(self._organization, after, chunk.upto, limit)
-            whole = self._codec.count(theirs) < limit
-            upto = chunk.upto if whole else self._codec.last_key(theirs)
+            upto = chunk.upto if self._codec.count(theirs) < limit else self._codec.last_key(theirs)
+            whole = upto == chunk.upto
             size = len(mine) if whole or upto is None else cells_upto(mine, upto, self._codec)
             suspects = differences(mine[:size], theirs, self._codec)
             differed = differed or bool(suspects)

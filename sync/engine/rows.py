@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Protocol, TypeAlias
+from typing import NamedTuple, Protocol, TypeAlias
 from uuid import UUID
 
 Key: TypeAlias = UUID | int | str
@@ -47,12 +47,28 @@ class DriftKind(StrEnum):
     ORPHAN = "orphan"
 
 
+class State(NamedTuple):
+    """One task as one side has it, written: what drift rows keep and messages carry. `fields` is the inside of a JSON
+    object of the compared fields, `organization` JSON, `updated_at` ISO 8601 in UTC. The rest as in Row.
+
+    A tuple and no dataclass: they come by the hundred thousand, and are made in a third of the time.
+    """
+
+    fields: str
+    organization: str
+    version: int | None
+    updated_at: str | None
+    deleted: bool
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One task on which both sides differ, seen again and settled. `fields` names what differs (stale only)."""
+    """One task on which both sides differ, seen again and settled. `task_id` is the key as text; `fields` names what
+    differs (stale only)."""
 
     key: Key
+    task_id: str
     kind: DriftKind
-    source: Row | None
-    index: Row | None
+    source: State | None
+    index: State | None
     fields: tuple[str, ...] = ()

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import NamedTuple, TypeAlias
 
 from sync.engine.compare import drift_kind
 from sync.engine.rows import Key, Row, Side
@@ -34,8 +35,12 @@ class Look:
     suspects: tuple[Key, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Suspect:
+Walk: TypeAlias = Callable[[Key | None, Key | None], Iterator[Look]]
+"""Gives the looks at the keys in (after, upto]; None leaves that end open. A window has no ranges, and its walk no
+upper bound."""
+
+
+class Suspect(NamedTuple):
     """A key that differs, and how many of the chunk's source tasks lie before it or are it."""
 
     key: Key
@@ -52,15 +57,18 @@ def looks_of(suspects: Sequence[Suspect], scanned: int, upto: Key | None) -> Ite
     yield Look(upto, scanned - before, tuple(suspect.key for suspect in suspects[begin:]))
 
 
-def walk(source: Side, index: Side, organization: Key, *, after: Key | None, limit: int) -> Iterator[Look]:
-    """Look at every chunk of `organization` behind the key `after` (None: from the start)."""
+def walk(
+    source: Side, index: Side, organization: Key, *, after: Key | None, limit: int, bound: Key | None = None
+) -> Iterator[Look]:
+    """Look at every chunk of `organization` in (after, bound]; None leaves that end open. The last look ends at the
+    bound, whether there is a task with this key or not."""
     while True:
         mine = _in_order(source.page(organization, after, limit), after, "source")
         theirs = _in_order(index.page(organization, after, limit), after, "index")
-        upto = _common_end(mine, theirs, limit)
+        upto = nearer(_common_end(mine, theirs, limit), bound)
         mine, theirs = _within(mine, upto), _within(theirs, upto)
         yield from looks_of(_suspects(mine, theirs), _tasks(mine), upto)
-        if upto is None:
+        if upto == bound:
             return
         after = upto
 
@@ -125,6 +133,13 @@ def _in_order(rows: Sequence[Row], after: Key | None, side: str) -> Sequence[Row
 def _common_end(mine: Sequence[Row], theirs: Sequence[Row], limit: int) -> Key | None:
     full_pages = [rows[-1].key for rows in (mine, theirs) if len(rows) >= limit]
     return min(full_pages, default=None)
+
+
+def nearer(end: Key | None, bound: Key | None) -> Key | None:
+    """The smaller one; None is beyond every key."""
+    if end is None or bound is None:
+        return bound if end is None else end
+    return min(end, bound)
 
 
 def _within(rows: Sequence[Row], upto: Key | None) -> Sequence[Row]:

@@ -7,14 +7,13 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from time import monotonic, sleep
 from urllib.parse import quote, urlsplit
-from uuid import UUID
 
 import httpx
 
 from opsconsole.closing import Closing
 from opsconsole.errors import OutsideDataError
 from opsconsole.estate.model import Estate
-from opsconsole.keys import BadKeyError, Key, KeyKind, parse_key
+from opsconsole.keys import NO_KEY, BadKeyError, Key, KeyKind, parse_key
 from sync.engine.rows import Row
 from sync.engine.values import agree
 from sync.index.retry import request_with_retries
@@ -24,9 +23,6 @@ LONGEST_URL = 6_000
 MOST_IDS = 500
 BODY_BYTES = 1024 * 1024
 BODY_BYTES_PER_ROW = 16 * 1024
-
-# A key that no task has: asking for it proves address, token and shape of the answer at no cost.
-NO_KEY: dict[KeyKind, Key] = {KeyKind.UUID: UUID(int=0), KeyKind.INTEGER: 0, KeyKind.TEXT: "-"}
 
 
 class HttpIndex(Closing):

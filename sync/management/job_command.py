@@ -6,7 +6,7 @@ from typing import Any
 
 from opsconsole.commands import ConsoleCommand
 from sync.check import describe_result
-from sync.models import Job, JobState
+from sync.models import Job, JobRange, JobState
 from sync.operations.foreground import run_in_foreground
 
 
@@ -30,7 +30,11 @@ class JobCommand(ConsoleCommand):
 
 
 def job_result(job: Job) -> dict[str, Any]:
-    counters = ("expected", "scanned", "stale", "missing", "orphan", "unsettled", "published", "verified", "unresolved")
+    """A job as JSON; its ranges, where it is split, take one query."""
+    counters = (
+        *("expected", "scanned", "stale", "missing", "orphan", "unsettled"),
+        *("published", "verified", "unresolved", "set_aside"),
+    )
     return {
         "job": job.pk,
         "kind": job.kind,
@@ -39,5 +43,12 @@ def job_result(job: Job) -> dict[str, Any]:
         "state": job.state,
         "checkpoint": job.checkpoint,
         "error": job.error,
+        "waits_for": job.held_up,
         **{name: getattr(job, name) for name in counters},
+        "ranges": [_range_result(part) for part in job.ranges.order_by("number")],
     }
+
+
+def _range_result(part: JobRange) -> dict[str, Any]:
+    names = ("number", "state", "worker", "lower", "upper", "checkpoint", "scanned", "drift", "published", "bad_ends")
+    return {name: getattr(part, name) for name in names}

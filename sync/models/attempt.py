@@ -35,10 +35,15 @@ _OUTCOME_TONES = {
 
 
 class Attempt(models.Model):
-    """One run of a job by one worker process. `number` is the fence of its claim; `peak_memory` is in bytes."""
+    """One run of a job by one worker process. `number` is the fence of its claim; `peak_memory` is in bytes.
+
+    The attempt that leads a job has range number 0, and its tasks are all that were walked meanwhile. A worker that
+    helps with a job that is split has an attempt for each range it takes: `number` is then the range's fence.
+    """
 
     job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="attempts", db_index=False)
     number = models.BigIntegerField()
+    range_number = models.PositiveSmallIntegerField(default=0)
     worker = models.CharField(max_length=200)
     host = models.CharField(max_length=200)
     pid = models.IntegerField()
@@ -52,10 +57,11 @@ class Attempt(models.Model):
 
     class Meta:
         default_permissions = ("view",)
-        constraints = [models.UniqueConstraint(fields=["job", "number"], name="attempt_number")]
+        constraints = [models.UniqueConstraint(fields=["job", "range_number", "number"], name="attempt_number")]
 
     def __str__(self) -> str:
-        return f"Attempt {self.number} of job {self.job_id}"
+        where = f"range {self.range_number} of " if self.range_number else ""
+        return f"Attempt {self.number} of {where}job {self.job_id}"
 
     @property
     def status(self) -> AttemptOutcome:

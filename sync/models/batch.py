@@ -63,8 +63,9 @@ class Batch(models.Model):
     With a window its jobs look only at tasks updated in it. `most_at_once` bounds how many are queued or running
     (None: no bound); `stop_after_failures` pauses it, not counting the `failures_accepted` of those who let it go on;
     `canary` jobs run first and wait for a person's go. `keep_staged` leaves the organizations in the set after a
-    report. `auto_advance` starts the next batch when this one is done, and is taken back where that chain has ended.
-    `previous` and `relation` say which batch it came from and how.
+    report. `messages_per_second` and `lag_limit` throttle what its jobs publish, on top of the estate's limits, and may
+    change while they run (None: no limit of its own). `auto_advance` starts the next batch when this one is done, and
+    is taken back where that chain has ended. `previous` and `relation` say which batch it came from and how.
     """
 
     name = models.CharField(max_length=120, blank=True)
@@ -79,6 +80,8 @@ class Batch(models.Model):
     failures_accepted = models.PositiveIntegerField(default=0)
     canary = models.PositiveIntegerField(default=0)
     canary_passed = models.BooleanField(default=False)
+    messages_per_second = models.PositiveIntegerField(null=True)
+    lag_limit = models.PositiveBigIntegerField(null=True)
     keep_staged = models.BooleanField(default=True)
     auto_advance = models.BooleanField(default=False)
     previous = models.ForeignKey("self", null=True, on_delete=models.SET_NULL, related_name="next_batches")

@@ -18,6 +18,7 @@ class Verification(models.TextChoices):
     PENDING = "pending", "Published"
     VERIFIED = "verified", "Verified"
     UNRESOLVED = "unresolved", "Unresolved"
+    REFUSED = "refused", "Not published"
 
     @property
     def tone(self) -> Tone:
@@ -29,6 +30,7 @@ _TONES = {
     Verification.PENDING: Tone.WORKING,
     Verification.VERIFIED: Tone.FINE,
     Verification.UNRESOLVED: Tone.PROBLEM,
+    Verification.REFUSED: Tone.PROBLEM,
 }
 
 

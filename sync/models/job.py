@@ -7,8 +7,11 @@ from django.db.models import Q
 from django.db.models.functions import Now
 
 from sync.models.batch import Batch, Mode
-from sync.models.states import ACTIVE_STATES, ORGANIZATION_KINDS, JobKind, JobState, Phase
+from sync.models.states import ACTIVE_STATES, HELD_STATES, ORGANIZATION_KINDS, JobKind, JobState, Phase
 from sync.models.transitions import JobQuerySet
+
+COUNTED_TASKS = 10_000
+"""Tasks up to which an organization is counted; beyond it the source's estimate has to do until the walk is over."""
 
 
 class Job(models.Model):
@@ -52,7 +55,9 @@ class Job(models.Model):
     published = models.BigIntegerField(default=0)
     verified = models.BigIntegerField(default=0)
     unresolved = models.BigIntegerField(default=0)
+    set_aside = models.BigIntegerField(default=0)
 
+    waits_for = models.TextField(blank=True)
     failures = models.PositiveSmallIntegerField(default=0)
     stalled_attempts = models.PositiveSmallIntegerField(default=0)
     error = models.TextField(blank=True)
@@ -66,6 +71,7 @@ class Job(models.Model):
         permissions = [
             ("run_checks", "Can check organizations and publish what is out of sync"),
             ("cancel_job", "Can cancel jobs and batches"),
+            ("delete_job", "Can delete jobs that have ended"),
         ]
         constraints = [
             models.UniqueConstraint(
@@ -90,6 +96,18 @@ class Job(models.Model):
     @property
     def status(self) -> JobState:
         return JobState(self.state)
+
+    @property
+    def expected_is_estimate(self) -> bool:
+        """Whether `expected` may be the source's estimate: a large organization is not counted before it is walked."""
+        return self.kind == JobKind.ORGANIZATION and self.phase == Phase.WALK and (self.expected or 0) > COUNTED_TASKS
+
+    @property
+    def held_up(self) -> str:
+        """Why nothing is published just now, while a worker has the job; else empty. The text on the row may be of an
+        attempt that was killed."""
+        walking = self.state in HELD_STATES and self.phase == Phase.WALK
+        return self.waits_for if walking else ""
 
     @property
     def drift_found(self) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from django.db import models
 from django.db.models import Q
@@ -11,6 +11,7 @@ from django.db.models.functions import Now
 from sync.models.batch import Batch
 
 ID_LENGTH = 200
+ROWS_PER_STATEMENT = 5_000
 
 
 class StagedOrganization(models.Model):
@@ -51,6 +52,34 @@ class SkippedQuerySet(models.QuerySet["SkippedOrganization"]):
     def open_organizations(self, organization_ids: Collection[str]) -> set[str]:
         """Which of these organizations are on the list now. One query."""
         return set(self.open().filter(organization_id__in=organization_ids).values_list("organization_id", flat=True))
+
+    def put_on(
+        self,
+        names: Mapping[str, str],
+        reason: SkipReason,
+        note: str,
+        by: str,
+        jobs: Mapping[str, int] | None = None,
+    ) -> list[str]:
+        """Put organizations, id → name, on the list; those that are on it stay as they are. Returns the ids put on now.
+
+        `jobs` says by which job, where there was one. Whoever else does the same at this moment waits, and adds none.
+        """
+        before = self.open_organizations(names.keys())
+        new = [organization for organization in names if organization not in before]
+        entries = [
+            SkippedOrganization(
+                organization_id=organization,
+                name=names[organization],
+                reason=reason,
+                note=note,
+                job_id=(jobs or {}).get(organization),
+                skipped_by=by,
+            )
+            for organization in new
+        ]
+        self.bulk_create(entries, batch_size=ROWS_PER_STATEMENT, ignore_conflicts=True)
+        return new
 
 
 class SkippedOrganization(models.Model):

@@ -60,6 +60,7 @@ class JobQuerySet(models.QuerySet["Job"]):
                 worker=worker.name,
                 heartbeat_at=Now(),
                 started_at=Coalesce(F("started_at"), Now()),
+                waits_for="",
                 not_before=None,
             )
             if not taken:
@@ -84,6 +85,7 @@ class JobQuerySet(models.QuerySet["Job"]):
                 worker=worker.name,
                 heartbeat_at=Now(),
                 started_at=Coalesce(F("started_at"), Now()),
+                waits_for="",
             )
         return list(self.filter(pk__in=taken).order_by("pk"))
 

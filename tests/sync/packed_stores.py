@@ -15,7 +15,6 @@ from psycopg import sql
 from opsconsole.estate.model import Estate, Index, IndexAdapter, OrganizationTable, TaskTable
 from opsconsole.estate.model import Source as SourceSettings
 from opsconsole.keys import Key, KeyKind
-from sync.engine.compare import judge
 from sync.engine.packed_walk import Pace, PackedWalk
 from sync.engine.rows import DriftKind, Row, Side
 from sync.engine.values import to_json
@@ -23,6 +22,7 @@ from sync.engine.walk import Look, walk
 from sync.index import open_index
 from sync.index.postgres import PostgresIndex
 from sync.packing import PackedPair, pack_both
+from sync.secondlook import ByText, ByValue, SecondLook
 from sync.source import Source
 from tests.sync.index_server import IndexServer
 from tests.sync.stores import Store, estate_of, temporary_store
@@ -121,6 +121,15 @@ class Stores:
             return PackedWalk(mine, theirs, HERE, pair.codec, pace=pace, ahead=ahead).looks(None)
         return walk(self.source, self._side(way), HERE, after=None, limit=limit)
 
+    def second_look(self, way: str) -> SecondLook:
+        """By text for the packed way, by value for the others."""
+        names = self.estate.source.tasks.compare
+        if way != "packed":
+            return ByValue(self.source, self._side(way), names, self.kind, SETTLE)
+        pair = self.pair()
+        assert isinstance(pair, PackedPair), pair
+        return ByText(self.source.tasks, self.index.tasks, pair, names, SETTLE)
+
     def _side(self, way: str) -> Side:
         """The index as the adapter of this way reads it."""
         if way != "http":
@@ -133,12 +142,10 @@ class Stores:
         """Drift found, differences too young to judge, and source tasks scanned."""
         found: Found = {}
         unsettled = scanned = 0
-        index = self._side(way)
+        again = self.second_look(way)
         with ExitStack() as stack:
             for look in self.looks(way, limit, stack):
-                mine, theirs = self.source.by_keys(look.suspects), index.by_keys(look.suspects)
-                names = self.estate.source.tasks.compare
-                judged = judge(look.suspects, mine, theirs, names=names, now=NOW, settle=SETTLE)
+                judged = again(look.suspects, lambda: NOW)
                 found |= {finding.key: (finding.kind, finding.fields) for finding in judged.findings}
                 unsettled += judged.unsettled
                 scanned += look.scanned

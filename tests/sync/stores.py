@@ -48,15 +48,21 @@ class Store:
 
 @contextmanager
 def temporary_store(admin_url: str) -> Iterator[Store]:
+    """Keeps no connection: the one that made it may be gone by the end, where a test restarts the server."""
     store = Store(admin_url, f"Test Store {next(_numbers)}")
+    drop = sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(sql.Identifier(store.schema))
+    create = sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(store.schema))
+    _run(admin_url, drop, create)
+    try:
+        yield store
+    finally:
+        _run(admin_url, drop)
+
+
+def _run(admin_url: str, *statements: sql.Composed) -> None:
     with psycopg.connect(admin_url, autocommit=True) as connection:
-        name = sql.Identifier(store.schema)
-        connection.execute(sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(name))
-        connection.execute(sql.SQL("CREATE SCHEMA {}").format(name))
-        try:
-            yield store
-        finally:
-            connection.execute(sql.SQL("DROP SCHEMA {} CASCADE").format(name))
+        for statement in statements:
+            connection.execute(statement)
 
 
 def key_of(kind: KeyKind, number: int) -> Key:

@@ -57,7 +57,7 @@ def at_source(company: Company) -> int:
     """How many of the console's statements are under way at the source."""
     statement = (
         "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
-        " AND application_name = 'opsconsole' AND state = 'active' AND query LIKE 'FETCH%'"
+        " AND application_name LIKE 'opsconsole %' AND state = 'active' AND query LIKE 'SELECT o.key%'"
     )
     running = run_sql(company.source_url, statement)  # only the same role sees what a connection is doing
     return int(running[0][0])

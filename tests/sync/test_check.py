@@ -22,8 +22,9 @@ from sync.engine.rows import Key, Row
 from sync.index.postgres import PostgresIndex
 from sync.jobs import run_as
 from sync.ledger import ChunkResult, Ledger
-from sync.models import Attempt, AttemptOutcome, Drift, EventLevel, Job, JobKind, JobState, Mode, Verification
+from sync.models import Attempt, AttemptOutcome, Drift, EventLevel, Job, JobKind, JobState, Mode, Step, Verification
 from sync.operations import jobs
+from sync.operations.ladder import climb
 from tests.company import Company, EstateWriter, IndexerThread, read_topic
 from tests.sync.jobs import WORKER, make_job, messages
 
@@ -166,6 +167,37 @@ class TestSync:
         assert (job.state, job.published, job.stale) == (JobState.RETRYING, 0, 0)
         assert 0 < job.scanned < len(company.tasks(organization)) + len(company.tasks(organization, deleted=True))
         assert not Drift.objects.exists()
+
+    @pytest.mark.parametrize("commits", [1, 3, 6])
+    def test_what_is_published_and_not_written_down_is_one_chunk_at_most(
+        self,
+        company: Company,
+        use_estate: EstateWriter,
+        monkeypatch: pytest.MonkeyPatch,
+        servers: ServerAddresses,
+        topic: str,
+        commits: int,
+    ) -> None:
+        """Several looks are under way at once, and each may be as large as a chunk."""
+        use_estate(chunk_rows=8)
+        organization = company.organizations()[0]
+        company.in_index("UPDATE tasks SET status = 'cancelled', title = '' WHERE organization_id = %s", organization)
+        committed = []
+
+        def commit_or_crash(ledger: Ledger, chunk: ChunkResult) -> JobState:
+            committed.append(chunk)
+            if len(committed) > commits:
+                raise MemoryError("the process ends here")
+            return commit(ledger, chunk)
+
+        commit = Ledger.commit_chunk
+        monkeypatch.setattr(Ledger, "commit_chunk", commit_or_crash)
+        job = make_job(organization_id=str(organization), mode=Mode.SYNC)
+        with pytest.raises(MemoryError):
+            run(job)
+        job.refresh_from_db()
+        assert job.published == Drift.objects.filter(job=job).count() > 0
+        assert 0 < len(read_topic(servers.kafka_bootstrap, topic)) - job.published <= 8
 
 
 class TestMessages:
@@ -399,7 +431,7 @@ class TestStops:
         assert run_as(job.pk, WORKER) == "hibernated"
         job.refresh_from_db()
         assert (job.state, job.failures, job.stalled_attempts) == (JobState.QUEUED, 0, 0)
-        assert queueing.waiting_or_started() == {job.pk}
+        assert queueing.waiting() == {job.pk}
         assert Attempt.objects.get(job=job).outcome == AttemptOutcome.HIBERNATED
         monkeypatch.setattr(control, "stop_requested", lambda: False)
         run(job)
@@ -425,7 +457,7 @@ class TestStops:
         queue: redis.Redis,
     ) -> None:
         job = make_job(organization_id=str(organization))
-        after_chunk(2, lambda: jobs.cancel(Job.objects.get(pk=job.pk), audit.WORKER, "wrong one"))
+        after_chunk(2, lambda: climb(Job.objects.get(pk=job.pk), Step.CANCEL, audit.WORKER, "wrong one"))
         assert run_as(job.pk, WORKER) == "cancelled"
         job.refresh_from_db()
         assert (job.state, job.scanned) == (
@@ -446,7 +478,7 @@ class TestStops:
     ) -> None:
         there = drift_there(company, organization)
         job = make_job(organization_id=str(organization))
-        after_chunk(chunks, lambda: jobs.cancel(Job.objects.get(pk=job.pk), audit.WORKER))
+        after_chunk(chunks, lambda: climb(Job.objects.get(pk=job.pk), Step.CANCEL, audit.WORKER))
         run(job)
         assert job.state == JobState.CANCELLED
         jobs.retry(job, audit.WORKER)

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from uuid import UUID
 
 import pytest
@@ -17,10 +17,11 @@ from hypothesis import strategies as st
 
 from opsconsole.keys import KeyKind, restore_key
 from sync.engine import packed_walk
-from sync.engine.compare import judge
+from sync.engine.compare import Published, caught_up, judge
 from sync.engine.packed import KeyCodec
 from sync.engine.packed_walk import Digest, Pace, PackedWalk
 from sync.engine.rows import DriftKind, Finding, Key, Row
+from sync.engine.texts import TEXT_KINDS, TextRow, TextShape
 from sync.engine.values import to_json
 from sync.engine.walk import MOST_SUSPECTS, Look, OutOfOrderError, Suspect, look_at_keys, looks_of, walk
 
@@ -130,17 +131,23 @@ def small_pieces() -> Iterator[None]:
 
 
 def looks_by(
-    way: str, source: FakeSide, index: FakeSide, organization: int, after: Key | None, limit: int
+    way: str,
+    source: FakeSide,
+    index: FakeSide,
+    organization: int,
+    after: Key | None,
+    limit: int,
+    bound: Key | None = None,
 ) -> Iterator[Look]:
     if way == "merged":
-        yield from walk(source, index, organization, after=after, limit=limit)
+        yield from walk(source, index, organization, after=after, limit=limit, bound=bound)
         return
     anything: Key = next(iter([*source.rows, *index.rows]), 0)
     codec = KeyCodec.UUID if isinstance(anything, UUID) else KeyCodec.INTEGER
     pace = Pace(limit, clock=lambda: 0.0)
     with ThreadPoolExecutor(1) as ahead:
         packed = PackedWalk(source, index, organization, codec, pace=pace, ahead=ahead)
-        yield from packed.looks(after)
+        yield from packed.looks(after, bound)
 
 
 def storage_order(key: Key) -> bytes | int:
@@ -179,12 +186,13 @@ def check(
     *,
     organization: int = HERE,
     after: Key | None = None,
+    bound: Key | None = None,
     looks: int = -1,
     way: str = "merged",
 ) -> Result:
     """Look, look again, judge: as `sync.check` does, without its surroundings. Ends after `looks` chunks."""
     result = Result()
-    for look in looks_by(way, source, index, organization, after, limit):
+    for look in looks_by(way, source, index, organization, after, limit, bound):
         again = judge(
             look.suspects,
             source.by_keys(look.suspects),
@@ -275,6 +283,23 @@ def test_resumed_at_any_chunk_gives_the_same_result(both: Sides, limit: int, dat
     assert not first.drift.keys() & rest.drift.keys()
     assert first.scanned + rest.scanned == whole.scanned
     assert first.unsettled + rest.unsettled == whole.unsettled
+
+
+@given(both=sides(), limit=limits, data=st.data())
+def test_in_ranges_gives_the_same_result(both: Sides, limit: int, data: st.DataObject) -> None:
+    """Whatever the cuts: on keys of either side, between them, before the first, behind the last."""
+    source, index = FakeSide(both.source), FakeSide(both.index)
+    known = st.sampled_from([*both.source, *both.index]) if both.source or both.index else st.nothing()
+    cuts = data.draw(st.lists(KEYS[both.kind] | known, unique=True, max_size=4), "cuts")
+    ends = [None, *sorted(cuts, key=storage_order), None]
+    whole = check(source, index, limit, way=both.way)
+    parts = [check(source, index, limit, after=after, bound=bound, way=both.way) for after, bound in pairwise(ends)]
+    assert dict(item for part in parts for item in part.drift.items()) == whole.drift
+    assert sum(len(part.drift) for part in parts) == len(whole.drift)
+    assert sum(part.scanned for part in parts) == whole.scanned
+    assert sum(part.unsettled for part in parts) == whole.unsettled
+    for part, bound in zip(parts, ends[1:], strict=True):
+        assert [look.upto == bound for look in part.looks] == [False] * (len(part.looks) - 1) + [True]
 
 
 @given(both=sides(), limit=limits)
@@ -408,3 +433,30 @@ def test_a_chunk_with_many_suspects_becomes_several_looks_that_add_up(gaps: list
 @given(keys=st.lists(KEYS[KeyKind.TEXT], unique=True, min_size=1, max_size=40))
 def test_text_keys_sort_in_python_as_their_bytes_do(keys: list[str]) -> None:
     assert sorted(keys) == sorted(keys, key=str.encode)
+
+
+@pytest.mark.parametrize(
+    ("source_version", "index_version", "published", "arrived"),
+    [(9, 7, 7, True), (9, 8, 7, True), (9, 6, 7, False), (9, None, 7, False), (9, 7, None, False)],
+)
+def test_an_index_on_its_way_from_what_was_published_to_something_newer_has_caught_up(
+    source_version: int, index_version: int | None, published: int | None, arrived: bool
+) -> None:
+    """By value and by text; a task that is deleted meanwhile, or is not indexed, has not."""
+    task = Published(1, "5", published)
+    source = Row(5, HERE, ("completed", None), source_version, SETTLED)
+    index = Row(5, HERE, ("waiting", None), index_version, SETTLED)
+    shape = TextShape((TEXT_KINDS["text"],) * 2, NAMES, int, (False, False))
+    mine = TextRow("5", str(HERE), str(source_version), None, False, ("completed", None))
+    theirs = TextRow(
+        "5", str(HERE), None if index_version is None else str(index_version), None, False, ("waiting", None)
+    )
+    assert caught_up(task, source, index) == shape.caught_up(task, mine, theirs) == arrived
+    gone, gone_text = replace(source, deleted=True), mine._replace(deleted=True)
+    for absent, absent_text in ((None, None), (gone, gone_text)):
+        assert not caught_up(task, absent, index)
+        assert not shape.caught_up(task, absent_text, theirs)
+        assert caught_up(task, absent, None)
+        assert shape.caught_up(task, absent_text, None)
+    assert not caught_up(task, source, None)
+    assert not shape.caught_up(task, mine, None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from uuid import UUID
@@ -15,11 +16,13 @@ from psycopg import sql
 from opsconsole.demo.addresses import ServerAddresses
 from opsconsole.keys import KeyKind
 from sync.engine import packed_walk
-from sync.engine.rows import DriftKind
+from sync.engine.compare import Published
+from sync.engine.rows import DriftKind, Finding
 from sync.packing import PackedPair
 from tests.sync.packed_stores import (
     COLUMNS,
     HERE,
+    NOW,
     PLAIN,
     THERE,
     YOUNG,
@@ -336,6 +339,53 @@ def both_sides(draw: st.DrawFn) -> tuple[list[Task], list[Task]]:
 def integer_stores(servers: ServerAddresses) -> Iterator[Stores]:
     with open_stores(servers.admin_url, KeyKind.INTEGER) as opened:
         yield opened
+
+
+def written(finding: Finding) -> tuple[object, ...]:
+    """All that is written down or sent of a finding, its JSON parsed: of an equal object the order may differ."""
+    sides = [
+        state and (json.loads(f"{{{state.fields}}}"), json.loads(state.organization), *state[2:])
+        for state in (finding.source, finding.index)
+    ]
+    return finding.key, finding.task_id, finding.kind, finding.fields, *sides
+
+
+@given(sides=both_sides())
+@settings(max_examples=40, deadline=None)
+def test_by_text_the_second_look_says_and_writes_what_it_does_by_value(
+    integer_stores: Stores, sides: tuple[list[Task], list[Task]]
+) -> None:
+    integer_stores.fill(*sides)
+    keys = sorted({task.key for task in (*sides[0], *sides[1])})
+    by_text, by_value = (integer_stores.second_look(way)(keys, lambda: NOW) for way in ("packed", "merged"))
+    assert list(map(written, by_text.findings)) == list(map(written, by_value.findings))
+    assert by_text.unsettled == by_value.unsettled
+    published = [Published(number, str(key), 1) for number, key in enumerate(keys)]
+    arrived = [integer_stores.second_look(way).caught_up(published) for way in ("packed", "merged")]
+    differ = {finding.key for finding in by_text.findings}
+    assert arrived[0] == arrived[1] == [number for number, key in enumerate(keys) if key not in differ]
+
+
+@pytest.mark.parametrize(("column", "mine", "theirs", "same"), MEANINGS)
+def test_every_kind_of_value_is_written_by_text_as_by_value(
+    uuid_stores: Stores, column: str, mine: str, theirs: str, same: bool
+) -> None:
+    both, mine_only, theirs_only = keys = [UUID(int=number) for number in (1, 2, 3)]
+    mine_values, theirs_values = PLAIN | {column: mine}, PLAIN | {column: theirs}
+    source = [Task(both, mine_values), Task(mine_only, mine_values)]
+    uuid_stores.fill(source, [Task(both, theirs_values), Task(theirs_only, theirs_values)])
+    by_text, by_value = (uuid_stores.second_look(way)(keys, lambda: NOW) for way in ("packed", "merged"))
+    assert [finding.key for finding in by_text.findings] == (keys[1:] if same else keys)
+    assert list(map(written, by_text.findings)) == list(map(written, by_value.findings))
+
+
+@pytest.mark.parametrize("moment", ["infinity", "-infinity", "0044-03-15 12:00:00+00 BC", "12026-01-01 00:00:00+00"])
+def test_by_text_a_time_of_update_beyond_what_python_holds_is_judged_alike(uuid_stores: Stores, moment: str) -> None:
+    uuid_stores.fill([Task(UUID(int=1), PLAIN)], [])
+    uuid_stores.stores[0].run(f"UPDATE tasks SET updated_at = '{moment}'")  # noqa: S608  (our own values)
+    by_text, by_value = (uuid_stores.second_look(way)([UUID(int=1)], lambda: NOW) for way in ("packed", "merged"))
+    assert list(map(written, by_text.findings)) == list(map(written, by_value.findings))
+    assert by_text.unsettled == by_value.unsettled == (0 if "-inf" in moment or "BC" in moment else 1)
 
 
 @given(sides=both_sides(), limit=st.integers(1, 6))

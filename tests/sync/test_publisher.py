@@ -1,4 +1,4 @@
-"""Publishing to a real broker protocol server: acknowledgements, refusals, outages, forks."""
+"""The publisher beside what test_broker_contract.py asks of every broker: nobody there, outages, forks."""
 
 from __future__ import annotations
 
@@ -8,20 +8,17 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from dataclasses import replace
 from time import monotonic
-from typing import Any
 from uuid import UUID
 
 import pytest
-from kafka import KafkaConsumer, TopicPartition
 
 from opsconsole.demo.addresses import ServerAddresses
 from opsconsole.errors import OutsideDataError, UnavailableError
 from opsconsole.estate.model import Kafka
 from sync.engine.messages import Message
-from sync.publisher import MessageRefusedError, Publisher, PublishError, Receipt
+from sync.publisher import Publisher, PublishError
 
 # The topic that the embedded broker has from the start.
 TOPIC = "task-updates"
@@ -47,56 +44,9 @@ def message(number: int, value: bytes | None = b"{}") -> Message:
     return Message(UUID(int=number), value, (("version", b"1"), ("job_id", str(number).encode())))
 
 
-def read_back(kafka: Kafka, receipts: list[Receipt]) -> list[tuple[str, bytes | None, list[tuple[str, bytes]]]]:
-    """The records at the receipts' places."""
-    consumer: Any = KafkaConsumer(
-        bootstrap_servers=list(kafka.bootstrap_servers), api_version=(2, 3), consumer_timeout_ms=10_000
-    )
-    found = {}
-    with closing(consumer):
-        for partition in {receipt.partition for receipt in receipts}:
-            place = TopicPartition(kafka.topic, partition)
-            wanted = {receipt.offset for receipt in receipts if receipt.partition == partition}
-            consumer.assign([place])
-            consumer.seek(place, min(wanted))
-            for record in consumer:
-                found[partition, record.offset] = (record.key.decode(), record.value, list(record.headers))
-                if record.offset >= max(wanted):
-                    break
-    return [found[receipt.partition, receipt.offset] for receipt in receipts]
-
-
-@pytest.mark.parametrize("idempotence", [True, False])
-@pytest.mark.parametrize("compression", ["gzip", "none"])
-def test_every_message_is_acknowledged_and_there(kafka: Kafka, idempotence: bool, compression: str) -> None:
-    kafka = replace(kafka, idempotence=idempotence, compression=compression)
-    messages = [message(number, None if number % 3 == 0 else f'{{"n":{number}}}'.encode()) for number in range(1, 101)]
-    with Publisher(kafka) as publisher:
-        receipts = publisher.publish(messages)
-    assert [receipt.key for receipt in receipts] == [one.key for one in messages]
-    assert read_back(kafka, receipts) == [(str(one.key), one.value, list(one.headers)) for one in messages]
-
-
-def test_messages_of_one_task_keep_their_order(kafka: Kafka) -> None:
-    with Publisher(kafka) as publisher:
-        receipts = publisher.publish([message(5, str(number).encode()) for number in range(50)])
-    assert len({receipt.partition for receipt in receipts}) == 1
-    offsets = [receipt.offset for receipt in receipts]
-    assert offsets == sorted(offsets)
-
-
 def test_nothing_to_publish_connects_to_nothing() -> None:
     with Publisher(Kafka(("127.0.0.1:1",), TOPIC, "nobody")) as publisher:
         assert publisher.publish([]) == []
-
-
-def test_a_message_too_large_names_the_task_and_the_next_call_works(kafka: Kafka) -> None:
-    with Publisher(kafka) as publisher:
-        with pytest.raises(MessageRefusedError, match=str(UUID(int=2))) as caught:
-            publisher.publish([message(1), message(2, b"x" * 3_000_000), message(3)])
-        assert caught.value.key == UUID(int=2)
-        assert isinstance(caught.value, OutsideDataError)
-        assert len(publisher.publish([message(4)])) == 1
 
 
 def test_an_absent_broker_is_told_within_seconds(kafka: Kafka) -> None:

@@ -120,6 +120,13 @@ def test_task_counts_leave_out_what_is_marked_deleted(source: Source) -> None:
     assert source.task_counts([]) == {}
 
 
+def test_a_task_count_is_exact_up_to_a_bound_and_no_less_than_it_beyond(source: Source) -> None:
+    assert source.task_count(1, 2) == (2, True)
+    assert source.task_count(99, 2) == (0, True)
+    count, exact = source.task_count(1, 1)
+    assert (count >= 2, exact) == (True, False)
+
+
 def test_affected_organizations_of_a_half_open_window(source: Source) -> None:
     assert list(source.affected_organizations(at(0), at(10))) == [
         AffectedOrganization(-4, "Minus", 1, 0, at(9), at(9)),

@@ -32,6 +32,12 @@ class Command(ConsoleCommand):
         parser.add_argument("--at-once", type=int, metavar="N", help="So many jobs queued or running at most.")
         parser.add_argument("--stop-after", type=int, metavar="N", help="Pause when so many jobs failed or looped.")
         parser.add_argument("--canary", type=int, default=0, metavar="N", help="Run so many first, then wait for a go.")
+        parser.add_argument(
+            "--messages-per-second", type=int, metavar="N", help="Publish so many at most; the estate's rate holds too."
+        )
+        parser.add_argument(
+            "--lag-limit", type=int, metavar="N", help="Wait while the indexer is more messages behind than this."
+        )
         parser.add_argument("--auto-advance", action="store_true", help="When it is done, start the next by itself.")
         parser.add_argument("--unstage", action="store_true", help="After a report, do not keep them staged.")
         parser.add_argument(
@@ -77,6 +83,8 @@ class Command(ConsoleCommand):
             "batch": batch.pk,
             "state": batch.state,
             "mode": batch.mode,
+            "messages_per_second": batch.messages_per_second,
+            "lag_limit": batch.lag_limit,
             "jobs": jobs,
             "totals": {
                 "scanned": sums.scanned,
@@ -100,6 +108,8 @@ def _batch_options(options: dict[str, Any]) -> BatchOptions:
         most_at_once=options["at_once"],
         stop_after_failures=options["stop_after"],
         canary=options["canary"],
+        messages_per_second=options["messages_per_second"],
+        lag_limit=options["lag_limit"],
         keep_staged=not options["unstage"],
         auto_advance=options["auto_advance"],
     )

@@ -29,6 +29,7 @@ from sync.operations.batches.results import (
 )
 from sync.operations.batches.selection import Origin, count_tasks, ready_organizations
 from sync.operations.batches.start import start_batch, start_options, start_plan
+from sync.operations.batches.throttling import throttle
 
 __all__ = [
     "CSV_HEADER",
@@ -69,5 +70,6 @@ __all__ = [
     "start_batch",
     "start_options",
     "start_plan",
+    "throttle",
     "totals",
 ]

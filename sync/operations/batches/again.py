@@ -13,17 +13,19 @@ from sync.operations.batches.options import options_of
 from sync.operations.batches.plan import make_plan
 from sync.operations.batches.selection import Origin
 
-UNFINISHED = ~Q(state=JobState.DONE) | Q(unresolved__gt=0)
+UNFINISHED = ~Q(state=JobState.DONE) | Q(unresolved__gt=0) | Q(set_aside__gt=0)
 
 
 def run_missing(batch: Batch, actor: audit.Actor) -> BatchPlan:
-    """A plan for the organizations whose jobs are not done, or have unresolved tasks.
+    """A plan for the organizations whose jobs are not done, or have tasks unresolved or set aside.
 
     Those active or on the skip list are left out, and the plan says so. Raises UsageError where none is missing.
     """
     names = _names(batch, UNFINISHED)
     if not names:
-        raise UsageError(f"Nothing is missing of batch {batch.pk}: every job is done, and no task is unresolved.")
+        raise UsageError(
+            f"Nothing is missing of batch {batch.pk}: every job is done, and no task is unresolved or set aside."
+        )
     return _plan(batch, names, BatchRelation.MISSING, actor, mode=Mode(batch.mode))
 
 

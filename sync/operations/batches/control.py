@@ -10,11 +10,12 @@ from django.db.models import Exists, OuterRef
 from opsconsole import audit
 from opsconsole.errors import UsageError
 from sync import queueing
-from sync.models import Batch, BatchState, EventLevel, Job
+from sync.models import Batch, BatchState, EventLevel, Job, JobState, Step
 from sync.models.states import ACTIVE_STATES, ORGANIZATION_KINDS, UNSUCCESSFUL_STATES, WAITING_STATES
 from sync.operations.batches.ending import close_ended_batches, reopen
 from sync.operations.batches.pacing import advance, awaits_go, hold, lock_active, locked_batch, problems_of
 from sync.operations.batches.start import note
+from sync.operations.ladder import ask
 
 LIVE_STATES = (BatchState.RUNNING, BatchState.PAUSED)
 
@@ -87,9 +88,9 @@ def cancel_batch(batch: Batch, actor: audit.Actor, reason: str) -> tuple[int, in
         locked_batch(batch, *LIVE_STATES, to="cancelled")
         active = lock_active(batch)
         waiting = [number for number, state in active if state in WAITING_STATES]
-        held = [number for number, state in active if state not in WAITING_STATES]
+        held = [number for number, state in active if state in (JobState.RUNNING, JobState.PAUSING)]
         cancelled = Job.objects.filter(pk__in=waiting).cancel_waiting()
-        asked = Job.objects.filter(pk__in=held).ask_to_cancel()
+        asked = len(ask(held, Step.CANCEL, actor.name, reason))
         note(waiting, f"Cancelled with its batch by {actor.name}: {reason}", EventLevel.WARNING)
         note(held, f"Asked to stop at the next chunk, with its batch, by {actor.name}: {reason}", EventLevel.WARNING)
         Batch.objects.filter(pk=batch.pk).update(state=BatchState.CANCELLING, pause_reason="")

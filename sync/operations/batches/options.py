@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from opsconsole.errors import UsageError
+from opsconsole.estate.model import LARGEST_LAG, LARGEST_RATE
 from opsconsole.times import Window
 from sync.models import Batch, BatchOrder, Mode
 
@@ -30,8 +31,9 @@ class BatchOptionsError(UsageError):
 class BatchOptions:
     """How many organizations, in which mode and order, at which pace. None: no bound; `canary` 0: none.
 
-    `keep_staged` matters in mode `report` only; a sync takes its organizations out of the set. With a `window` the jobs
-    look only at tasks updated in it. An explicit list of organizations keeps its own order, whatever `order` says.
+    `messages_per_second` and `lag_limit` throttle what a sync publishes, on top of the estate's. `keep_staged` matters
+    in mode `report` only; a sync takes its organizations out of the set. With a `window` the jobs look only at tasks
+    updated in it. An explicit list of organizations keeps its own order, whatever `order` says.
     """
 
     mode: Mode = Mode.REPORT
@@ -42,6 +44,8 @@ class BatchOptions:
     most_at_once: int | None = None
     stop_after_failures: int | None = None
     canary: int = 0
+    messages_per_second: int | None = None
+    lag_limit: int | None = None
     keep_staged: bool = True
     auto_advance: bool = False
     window: Window | None = None
@@ -56,6 +60,7 @@ class BatchOptions:
             "stop_after_failures": _outside(self.stop_after_failures, 1, LARGEST_SIZE, "failed jobs before it stops"),
             "canary": _bad_canary(self.canary, self.size),
             "window": _bad_window(self.window),
+            **throttle_problems(self.messages_per_second, self.lag_limit),
         }
         return {name: sentence for name, sentence in found.items() if sentence}
 
@@ -100,10 +105,20 @@ def options_of(batch: Batch) -> BatchOptions:
         most_at_once=batch.most_at_once,
         stop_after_failures=batch.stop_after_failures,
         canary=batch.canary,
+        messages_per_second=batch.messages_per_second,
+        lag_limit=batch.lag_limit,
         keep_staged=batch.keep_staged,
         auto_advance=batch.auto_advance,
         window=Window(batch.window_from, batch.window_to) if has_window else None,  # type: ignore[arg-type]
     )
+
+
+def throttle_problems(messages_per_second: int | None, lag_limit: int | None) -> dict[str, str]:
+    """Of the two that a batch may change while it runs; an empty sentence where one can be used."""
+    return {
+        "messages_per_second": _outside(messages_per_second, 0, LARGEST_RATE, "messages a second"),
+        "lag_limit": _outside(lag_limit, 0, LARGEST_LAG, "messages behind"),
+    }
 
 
 def _outside(value: int | None, least: int, most: int, what: str) -> str:

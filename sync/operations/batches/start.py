@@ -144,6 +144,8 @@ def _create_batch(plan: BatchPlan, contents: PlanContents, actor: audit.Actor) -
         most_at_once=options.most_at_once,
         stop_after_failures=options.stop_after_failures,
         canary=options.canary,
+        messages_per_second=options.messages_per_second,
+        lag_limit=options.lag_limit,
         keep_staged=options.keep_staged,
         auto_advance=options.auto_advance,
         previous_id=contents.origin.previous,
