@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from psycopg import sql
 
 from opsconsole.estate.model import TableName
-from opsconsole.postgres import Database, name_parts
+from opsconsole.postgres import EARLIEST, Database, as_datetime, name_parts
+from opsconsole.times import Window
 
 _COLUMNS = """
     SELECT a.attname, format_type(a.atttypid, NULL)
@@ -41,6 +43,34 @@ class IndexFacts:
     included: tuple[str, ...] = ()
 
 
+_LAST_UPDATES = """
+    SELECT bounds[array_length(bounds, 1) - 1], bounds[array_length(bounds, 1)]
+    FROM (
+        SELECT s.histogram_bounds::text::timestamptz[] AS bounds
+        FROM pg_stats s
+        JOIN pg_class c ON c.relname = s.tablename AND c.relnamespace = quote_ident(s.schemaname)::regnamespace
+        WHERE c.oid = to_regclass(%s) AND s.attname = %s
+    ) known
+    WHERE array_length(bounds, 1) > 1
+"""
+
+_VISIBILITY = """
+    SELECT c.relpages, c.relallvisible, COALESCE(s.n_dead_tup + s.n_ins_since_vacuum, 0)
+    FROM pg_class c LEFT JOIN pg_stat_all_tables s ON s.relid = c.oid
+    WHERE c.oid = %s
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Visibility:
+    """What is known of the visibility map: how many pages there are and how many of them were visible to all when the
+    table was last vacuumed or analysed, and about how many rows changed since the last vacuum. 0 pages: not known."""
+
+    pages: int = 0
+    visible: int = 0
+    changed: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class TableFacts:
     """`columns` gives the type of each, `rows` is the planner's estimate (-1 where it was never analysed)."""
@@ -51,10 +81,11 @@ class TableFacts:
     readable: bool
     writable: bool
     is_view: bool
+    visibility: Visibility = Visibility()
 
 
 def table_facts(database: Database, table: TableName) -> TableFacts | None:
-    """None where there is no such table. Four short queries. Raises UnavailableError, OutsideDataError."""
+    """None where there is no such table. Five short queries. Raises UnavailableError, OutsideDataError."""
     name = sql.Identifier(*name_parts(table)).as_string()
     found = database.rows(
         sql.SQL("SELECT c.oid, c.reltuples::bigint, c.relkind FROM pg_class c WHERE c.oid = to_regclass(%s)"), (name,)
@@ -73,4 +104,21 @@ def table_facts(database: Database, table: TableName) -> TableFacts | None:
         ),
         (oid, oid),
     )
-    return TableFacts(columns, indexes, rows, readable, writable, kind in {"v", "f", b"v", b"f"})
+    visibility = Visibility(*database.row(sql.SQL(_VISIBILITY), (oid,)))
+    return TableFacts(columns, indexes, rows, readable, writable, kind in {"v", "f", b"v", b"f"}, visibility)
+
+
+def last_updates(database: Database, table: TableName, updated_at: str) -> Window | None:
+    """The window of about the last hundredth of all updates, by the server's statistics; None where it has none."""
+    name = sql.Identifier(*name_parts(table)).as_string()
+    for start, end in database.rows(sql.SQL(_LAST_UPDATES), (name, updated_at)):
+        return Window(as_datetime(start) or EARLIEST, as_datetime(end) or EARLIEST)
+    return None
+
+
+def scans(plan: Mapping[str, Any], table: TableName) -> Iterator[str]:
+    """The nodes of a plan (EXPLAIN's JSON) that read `table`: "Parallel Seq Scan", "Index Only Scan"."""
+    if plan.get("Relation Name") == name_parts(table)[-1]:
+        yield f"{'Parallel ' if plan.get('Parallel Aware') else ''}{plan['Node Type']}"
+    for part in plan.get("Plans", ()):
+        yield from scans(part, table)

@@ -19,6 +19,14 @@ NATURAL_TYPES = {
 TEXT_TYPES = NATURAL_TYPES[KeyKind.TEXT]
 BYTE_COLLATIONS = {"C", "POSIX"}
 
+WORTH_AN_INDEX = 10_000
+"""Rows below which reading all of a table may well be the best plan."""
+
+WORTH_A_VACUUM = 1_000
+"""Pages (8 KiB each) below which it does not matter."""
+
+GOOD_VISIBILITY = 0.9
+
 
 def shown(table: TableName) -> str:
     return ".".join(name_parts(table))
@@ -92,14 +100,64 @@ def judge_walk_index(
     return ok(name, f"An index orders by ({', '.join(keys)}); walks are about twice as fast with: {best}")
 
 
-def judge_window_index(name: str, table: TableName, keys: tuple[str, str], facts: TableFacts) -> Result:
-    """An index for the question which organizations have updates in a window."""
+def judge_window_index(
+    name: str, table: TableName, keys: tuple[str, str], status: str, facts: TableFacts, scans: Sequence[str] = ()
+) -> Result:
+    """An index for the question which organizations have updates in a window.
+
+    `scans` are the planner's ways to read the table for a window with the last hundredth of the updates; empty where
+    that cannot be known.
+    """
     if facts.is_view:
         return warning(name, f"{shown(table)} is no table; whether an index serves it cannot be seen from here.")
-    if any(index.keys[:1] == keys[:1] and keys[1] in {*index.keys, *index.included} for index in facts.indexes):
-        return ok(name, f"An index on ({', '.join(keys)}) finds the organizations of a window.")
-    statement = _create_index(table, keys, (), by_bytes=False)
-    return warning(name, f"No index on ({', '.join(keys)}); each window reads the whole table. Run: {statement}")
+    columns, best = ", ".join(keys), _create_index(table, keys, (status,), by_bytes=False)
+    whole = any(scan.endswith("Seq Scan") for scan in scans)
+    serving = [one for one in facts.indexes if one.keys[:1] == keys[:1] and keys[1] in {*one.keys, *one.included}]
+    if serving and whole and facts.rows >= WORTH_AN_INDEX:
+        sentence = f"An index on ({columns}) is there, but the planner reads all of the table for a hundredth of it."
+        return warning(name, f"{sentence} Its statistics may be old. Run: ANALYZE {sql_name(table)};")
+    if any(status in {*index.keys, *index.included} for index in serving):
+        return ok(name, f"An index on ({columns}) with {status} finds the organizations of a window by itself.")
+    if serving:
+        return ok(name, f"An index on ({columns}) serves windows; with {status} in it the table is not read: {best}")
+    if scans and not whole:
+        return ok(name, f"Windows are read by another index and from the table; several times faster with: {best}")
+    seen = f" (its plan: {', '.join(scans)})" if scans else ""
+    return warning(name, f"No index on ({columns}); each window reads the whole table{seen}. Run: {best}")
+
+
+def judge_created_index(name: str, table: TableName, created_at: str, facts: TableFacts) -> Result:
+    """An index for the question which records were made in a window."""
+    if facts.is_view:
+        return warning(name, f"{shown(table)} is no table; whether an index serves it cannot be seen from here.")
+    if any(index.keys[:1] == (created_at,) for index in facts.indexes):
+        return ok(name, f"An index on {created_at} finds the records of a window.")
+    statement = f"CREATE INDEX CONCURRENTLY ON {sql_name(table)} ({quoted(created_at)});"
+    return warning(name, f"No index begins with {created_at}; each look reads the whole table. Run: {statement}")
+
+
+def sql_name(table: TableName) -> str:
+    return ".".join(map(quoted, name_parts(table)))
+
+
+def judge_visibility(name: str, table: TableName, facts: TableFacts) -> Result:
+    """Whether what an index has can be read from it alone: for a page not known to be visible to all, the table is
+    asked about each row, which takes twice as long."""
+    known = facts.visibility
+    if not known.pages or facts.is_view:
+        return ok(name, f"Of {shown(table)} the server knows nothing yet: it was never vacuumed or analysed.")
+    share = f"{known.visible / known.pages:.0%} of the {known.pages:,} pages of {shown(table)}"
+    state = (
+        f"{share} were visible to all at the last look, and about {known.changed:,} rows changed since the last vacuum"
+    )
+    if known.visible - known.changed >= known.pages * GOOD_VISIBILITY:
+        return ok(name, f"{state}: what an index has is read from it alone.")
+    if known.pages < WORTH_A_VACUUM:
+        return ok(name, f"{state}: the table is small enough for that not to matter.")
+    vacuum = f"Run: VACUUM (ANALYZE) {sql_name(table)};"
+    return warning(
+        name, f"{state}: reading by index alone goes to the table too, and takes up to twice as long. {vacuum}"
+    )
 
 
 def _serves(index: IndexFacts, keys: tuple[str, str], by_bytes: bool) -> bool:
@@ -108,7 +166,6 @@ def _serves(index: IndexFacts, keys: tuple[str, str], by_bytes: bool) -> bool:
 
 
 def _create_index(table: TableName, keys: tuple[str, str], include: Sequence[str], by_bytes: bool) -> str:
-    name = ".".join(map(quoted, name_parts(table)))
     last = quoted(keys[1]) + (' COLLATE "C"' if by_bytes else "")
     carried = f" INCLUDE ({', '.join(map(quoted, include))})" if include else ""
-    return f"CREATE INDEX CONCURRENTLY ON {name} ({quoted(keys[0])}, {last}){carried};"
+    return f"CREATE INDEX CONCURRENTLY ON {sql_name(table)} ({quoted(keys[0])}, {last}){carried};"

@@ -12,24 +12,30 @@ from django.db.migrations.executor import MigrationExecutor
 from kafka import KafkaAdminClient, errors
 
 from opsconsole.estate.model import Kafka
+from opsconsole.kafka_client import client_settings
+from opsconsole.kafka_login import LoginRefusedError, check_login
 from sync.estate_check.result import Result, ok, problem, warning
 
 CONNECT_SECONDS = 5
 
 
 def check_kafka(kafka: Kafka) -> Iterator[Result]:
-    """Whether a broker answers and has the topic."""
+    """Whether a broker answers, lets this console in, and has the topic."""
     servers = ", ".join(kafka.bootstrap_servers)
     try:
+        check_login(kafka)
         admin = KafkaAdminClient(
-            bootstrap_servers=list(kafka.bootstrap_servers),
+            **client_settings(kafka),
             client_id="opsconsole-check",
-            api_version=kafka.api_version,
             bootstrap_timeout_ms=CONNECT_SECONDS * 1000,
             request_timeout_ms=CONNECT_SECONDS * 1000,
         )
+    except LoginRefusedError as error:
+        yield problem("kafka", str(error))
+        return
     except (errors.KafkaError, OSError) as error:
-        yield problem("kafka", f"No broker of {servers} answered within {CONNECT_SECONDS} s: {_kind(error)}.")
+        what = f"No broker of {servers} answered within {CONNECT_SECONDS} s: {_kind(error)}"
+        yield problem("kafka", f"{what}. Host, port and security_protocol must be those of one of its listeners.")
         return
     try:
         brokers = len(admin.describe_cluster()["brokers"])

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
+from functools import partial
 
 from opsconsole.errors import ConsoleError
 from opsconsole.estate.model import Estate
+from sync.estate_check.records import check_record_source
 from sync.estate_check.result import Result, ok, problem, warning
 from sync.estate_check.services import check_console_database, check_kafka, check_redis
 from sync.estate_check.stores import check_postgres_index, check_source, clock_difference
@@ -22,6 +24,8 @@ def check_estate(estate: Estate, redis_url: str) -> Iterator[Result]:
     clocks: dict[str, timedelta] = {}
     yield from _told("source", lambda: _source(estate, clocks))
     yield from _told("index", lambda: _index(estate, clocks))
+    for records in estate.records:
+        yield from _told(f"records {records.name}", partial(check_record_source, records))
     yield from check_kafka(estate.kafka)
     yield from _with_clock("redis", check_redis(redis_url), clocks)
     yield from _with_clock("console database", check_console_database(), clocks)

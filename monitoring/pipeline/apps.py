@@ -1,0 +1,10 @@
+from django.apps import AppConfig
+
+
+class PipelineConfig(AppConfig):
+    name = "monitoring.pipeline"
+    verbose_name = "Queues, workers, consumer"
+
+    def ready(self) -> None:
+        # access declares permissions, duties and readings register themselves, beats listens to the workers.
+        from monitoring.pipeline import access, beats, duties, readings  # noqa: F401
