@@ -8,19 +8,24 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Duty:
-    """Something done every `every` seconds by whoever holds the lease. Must be safe to repeat and to be killed in."""
+    """Something done every `every` seconds by whoever holds the lease. Must be safe to repeat and to be killed in.
+
+    A `slow` one asks other systems, which may take their time: it is done beside the others, and may still be at it
+    when the lease has gone to another clock.
+    """
 
     name: str
     every: float
     act: Callable[[], object]
+    slow: bool = False
 
 
 _registered: dict[str, Duty] = {}
 
 
-def duty(name: str, *, every: float) -> Callable[[Callable[[], object]], Callable[[], object]]:
+def duty(name: str, *, every: float, slow: bool = False) -> Callable[[Callable[[], object]], Callable[[], object]]:
     def register(act: Callable[[], object]) -> Callable[[], object]:
-        _registered[name] = Duty(name, every, act)
+        _registered[name] = Duty(name, every, act, slow)
         return act
 
     return register

@@ -1,4 +1,4 @@
-"""The lease: the right to be the one clock that acts. In PostgreSQL, by its clock, for thirty seconds at a time."""
+"""The lease: the right to be the one clock that acts. In PostgreSQL, by its clock, for fifteen seconds at a time."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ from django.db.models.functions import Now
 from opsconsole.models import Lease
 
 CLOCK = "clock"
-LEASE_SECONDS = 30
-RENEW_SECONDS = 10
+LEASE_SECONDS = 15
+"""As long as a worker may be silent: where clock and worker die together, both are over at the same time, and the job
+runs again within half a minute."""
+RENEW_SECONDS = 5
 
 
 class LeaseKeeper:
@@ -23,7 +25,7 @@ class LeaseKeeper:
         self.fence = 0
 
     def hold(self) -> bool:
-        """Renew the lease, or take it where it is free. True: held for thirty seconds. One to four statements."""
+        """Renew the lease, or take it where it is free. True: held for fifteen seconds. One to four statements."""
         until = Now() + timedelta(seconds=LEASE_SECONDS)
         mine = Lease.objects.filter(name=self.name, holder=self.holder, fence=self.fence, expires_at__gt=Now())
         if self.fence and mine.update(expires_at=until, beat_at=Now()):

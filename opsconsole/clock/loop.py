@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 
 from django.db import Error as DatabaseError
 from django.db import InterfaceError, OperationalError, close_old_connections, connection
@@ -16,6 +17,8 @@ from opsconsole.clock.lease import LEASE_SECONDS, RENEW_SECONDS, LeaseKeeper
 logger = logging.getLogger(__name__)
 
 LONGEST_WAIT = 1.0
+SLOW_AT_ONCE = 2
+"""Slow duties that may be under way at the same time. The others are never kept waiting by them."""
 
 # The console's database is away. Any other error of it in a duty (a constraint, a missing column) is the duty's own.
 AWAY = (OperationalError, InterfaceError)
@@ -39,12 +42,15 @@ class ClockLoop:
         self._renew_at = float("-inf")
         self._held_until = float("-inf")
         self._leading: bool | None = None  # None: not known yet, or not any more
+        self._aside = ThreadPoolExecutor(SLOW_AT_ONCE, thread_name_prefix="slow-duty")
+        self._under_way: dict[str, Future[None]] = {}
 
     def run(self) -> None:
-        """Go on until `stop` is set; then finish the duty under way and give the lease back."""
+        """Go on until `stop` is set; then finish the duties under way and give the lease back."""
         while not self._stop.is_set():
             self.step()
             self._stop.wait(LONGEST_WAIT)
+        self._aside.shutdown(cancel_futures=True)
         if self._leading:
             self._keeper.give_back()
 
@@ -80,10 +86,34 @@ class ClockLoop:
         if not self._lead():
             return False
         self._due[duty.name] = self._clock() + duty.every
-        try:
-            duty.act()
-        except AWAY:
-            raise
-        except Exception:  # the outermost loop of this process: one broken duty must not stop the clock
-            logger.exception("duty %s failed", duty.name)
+        if duty.slow:
+            return self._perform_aside(duty)
+        _act(duty)
         return True
+
+    def _perform_aside(self, duty: Duty) -> bool:
+        """Start a slow duty, unless it is still at it since the last time."""
+        before = self._under_way.get(duty.name)
+        if before is not None and not before.done():
+            return False
+        self._under_way[duty.name] = self._aside.submit(_act_aside, duty)
+        return True
+
+
+def _act(duty: Duty) -> None:
+    """Raises what says that the console's database is away, and logs any other failure."""
+    try:
+        duty.act()
+    except AWAY:
+        raise
+    except Exception:  # the outermost loop of this process: one broken duty must not stop the clock
+        logger.exception("duty %s failed", duty.name)
+
+
+def _act_aside(duty: Duty) -> None:
+    try:
+        _act(duty)
+    except AWAY as error:
+        logger.warning("duty %s: the console's database is away: %s", duty.name, str(error).strip())
+    finally:
+        connection.close()

@@ -11,9 +11,12 @@ from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
 from enum import StrEnum
 from textwrap import shorten
-from typing import TypeVar
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
+from psycopg import ProgrammingError
+from psycopg.conninfo import conninfo_to_dict
 
 from opsconsole import env
 from opsconsole.estate import units
@@ -181,11 +184,40 @@ class Fields:
         """Seconds, from "30s", "500ms", "2m", "1h" or a plain number."""
         return self._bounded(key, default, units.seconds, units.DURATION_FORMS, minimum, maximum, "seconds")
 
+    def durations(self, key: str, default: tuple[float, ...], *, most: int, maximum: float) -> tuple[float, ...]:
+        """A list of durations in seconds, which may be empty."""
+        value = self._take(key)
+        if value is None:
+            return default
+        if not isinstance(value, list) or len(value) > most:
+            self._wrong(key, value, f"a list of at most {most} durations")
+            return default
+        entries = Fields(self._at(key), {str(place): entry for place, entry in enumerate(value, 1)}, {}, self._mistakes)
+        return tuple(entries.duration(str(place), 0.0, maximum=maximum) for place in range(1, len(value) + 1))
+
+    def anything(self, key: str) -> dict[str, Any]:
+        """A table of texts, numbers, truths, lists and tables of these: what JSON can hold."""
+        value = self._take(key)
+        if value is None:
+            return {}
+        if not isinstance(value, dict):
+            self._wrong(key, value, "a table")
+            return {}
+        for name, entry in value.items():
+            if not _is_json(entry):
+                self._wrong(f"{key}.{name}", str(entry), "a text, a number, true, false, or a list or table of these")
+        return value
+
     def size(self, key: str, default: int, *, minimum: int, maximum: int) -> int:
         return int(self._bounded(key, default, units.size, units.SIZE_FORMS, minimum, maximum, "bytes"))
 
     def integer(self, key: str, default: int, *, minimum: int, maximum: int) -> int:
         return int(self._bounded(key, default, _whole, "a whole number", minimum, maximum, ""))
+
+    def limit(self, key: str, *, maximum: int) -> int | None:
+        """A whole number from 0 up; None, no limit, where it is absent."""
+        value = self.integer(key, -1, minimum=0, maximum=maximum)
+        return None if value < 0 else value
 
     def _bounded(
         self,
@@ -224,6 +256,20 @@ class Fields:
             self.mistake(key, f"names the environment variable {name}, which is not set; set it or {name}_FILE.")
         return value
 
+    def variables(self, key: str) -> dict[str, str]:
+        """A table of names of environment variables, each of which is set. The names, not their values."""
+        named = self.mapping(key)
+        entries = Fields(self._at(key), named, self._environ, self._mistakes)
+        for name in named:
+            entries.secret(name)
+        return named
+
+    def useless(self, keys: Iterable[str], needs: str) -> None:
+        """Each of `keys` that is there is a mistake: without `needs` it would silently do nothing."""
+        for key in keys:
+            if self._take(key) is not None:
+                self.mistake(key, f"does nothing without {needs}.")
+
     def table(self, key: str, *, required: bool = True) -> Fields:
         """The table below, empty after a mistake; read as if it were there, so that its own mistakes show too."""
         value = self._take(key)
@@ -235,12 +281,60 @@ class Fields:
             return Fields(self._at(key), value, self._environ, self._mistakes)
         return Fields(self._at(key), {}, self._environ, [])
 
+    def optional_table(self, key: str) -> Fields | None:
+        """The table below, None where it is absent."""
+        table = self.table(key, required=False)
+        return None if self._values.get(key) is None else table
+
+    def tables(self, key: str) -> list[Fields]:
+        """The tables of a `[[key]]`, named by their place from 1 on in messages; none where it is absent."""
+        value = self._take(key)
+        if value is None:
+            return []
+        if not isinstance(value, list) or not all(isinstance(entry, dict) for entry in value):
+            self._wrong(key, value, f"a list of tables, each written as [[{self._at(key)}]]")
+            return []
+        return [
+            Fields(f"{self._at(key)}[{place}]", entry, self._environ, self._mistakes)
+            for place, entry in enumerate(value, start=1)
+        ]
+
+    def postgres_url(self, *, required: bool = True) -> str:
+        """The PostgreSQL URL in the variable that `url_env` names; empty where it is not required and not there."""
+        url = self.secret("url_env", required=required)
+        try:
+            conninfo_to_dict(url)
+        except ProgrammingError:  # its text would repeat parts of the value, which may hold a password
+            self.mistake(
+                "url_env", "names a variable whose value is no PostgreSQL URL (postgresql://role@host/database)."
+            )
+        return url
+
+    def link(self) -> str:
+        """`link`: an address with `{id}` in it. Only http and https: the link is shown to people who click it."""
+        link = self.text("link", "", needed="an address with {id} in it")
+        rest = link.replace("{id}", "")
+        if link and (urlsplit(link).scheme not in ("http", "https") or rest == link or "{" in rest or "}" in rest):
+            self.mistake(
+                "link",
+                f'is {link!r}; allowed is an http or https address with {{id}} in it, "https://app.example.com/{{id}}".',
+            )
+        return link
+
     def end(self) -> None:
         """Every key that nothing has read is a mistake."""
         for key in self._values:
             if key not in self._known:
                 names = ", ".join(self._known)
                 self.mistake(key, f"is no known key{nearest(key, self._known)}; allowed are {names}.")
+
+
+def _is_json(value: object) -> bool:
+    if isinstance(value, dict):
+        return all(map(_is_json, value.values()))
+    if isinstance(value, list):
+        return all(map(_is_json, value))
+    return isinstance(value, (str, bool, int)) or (isinstance(value, float) and math.isfinite(value))
 
 
 def _whole(value: object) -> int:

@@ -8,12 +8,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from psycopg import ProgrammingError
-from psycopg.conninfo import conninfo_to_dict
-
 from opsconsole.errors import UsageError
 from opsconsole.estate.fields import Fields, nearest
 from opsconsole.estate.model import (
+    LARGEST_LAG,
+    LARGEST_RATE,
     Check,
     Estate,
     Index,
@@ -22,7 +21,12 @@ from opsconsole.estate.model import (
     OrganizationTable,
     Source,
     TaskTable,
+    Throttle,
 )
+from opsconsole.estate.pipeline_reader import pipeline_limits
+from opsconsole.estate.record_reader import record_sources
+from opsconsole.estate.schedule_reader import scheduled_jobs
+from opsconsole.estate.security import read_security
 from opsconsole.keys import KeyKind
 
 COMPRESSIONS = ("none", "gzip", "snappy", "lz4", "zstd")
@@ -74,8 +78,12 @@ def build(values: Mapping[str, object], path: str, environ: Mapping[str, str]) -
     estate = Estate(
         source=source,
         index=_index(top.table("index"), source.tasks),
-        kafka=_kafka(top.table("kafka")),
+        kafka=_kafka(top.table("kafka"), Path(path).absolute().parent),
         check=_check(top.table("check", required=False)),
+        throttle=_throttle(top.table("throttle", required=False)),
+        records=record_sources(top, source),
+        pipeline=pipeline_limits(top.table("pipeline", required=False)),
+        scheduled_jobs=scheduled_jobs(top),
     )
     top.end()
     if mistakes:
@@ -85,7 +93,7 @@ def build(values: Mapping[str, object], path: str, environ: Mapping[str, str]) -
 
 def _source(fields: Fields) -> Source:
     source = Source(
-        url=_postgres_url(fields),
+        url=fields.postgres_url(),
         organizations=_organizations(fields.table("organizations")),
         tasks=_tasks(fields.table("tasks")),
         id_prefix=fields.plain("id_prefix"),
@@ -96,24 +104,13 @@ def _source(fields: Fields) -> Source:
     return source
 
 
-def _postgres_url(fields: Fields) -> str:
-    url = fields.secret("url_env")
-    try:
-        conninfo_to_dict(url)
-    except ProgrammingError:  # its text would repeat parts of the value, which may hold a password
-        fields.mistake(
-            "url_env", "names a variable whose value is no PostgreSQL URL (postgresql://role@host/database)."
-        )
-    return url
-
-
 def _organizations(fields: Fields) -> OrganizationTable:
     table = OrganizationTable(
         table=fields.table_name("table"),
         id=fields.text("id", "id", needed="a column name"),
         name=fields.text("name", "name", needed="a column name"),
         id_type=fields.choice("id_type", KeyKind, KeyKind.UUID) or KeyKind.UUID,
-        link=_link(fields),
+        link=fields.link(),
         where=fields.condition("where"),
     )
     fields.end()
@@ -136,7 +133,7 @@ def _tasks(fields: Fields) -> TaskTable:
         active=fields.words("active"),
         completed=fields.words("completed"),
         extra=fields.words("extra"),
-        link=_link(fields),
+        link=fields.link(),
     )
     both = sorted(set(table.active) & set(table.completed))
     if both:
@@ -147,29 +144,13 @@ def _tasks(fields: Fields) -> TaskTable:
     return table
 
 
-def _link(fields: Fields) -> str:
-    """An address with `{id}` in it. Only http and https: the link is shown to people who click it."""
-    link = fields.text("link", "", needed="an address with {id} in it")
-    if link and (urlsplit(link).scheme not in ("http", "https") or "{id}" not in link or _other_braces(link)):
-        fields.mistake(
-            "link",
-            f'is {link!r}; allowed is an http or https address with {{id}} in it, "https://app.example.com/{{id}}".',
-        )
-    return link
-
-
-def _other_braces(link: str) -> bool:
-    rest = link.replace("{id}", "")
-    return "{" in rest or "}" in rest
-
-
 def _index(fields: Fields, tasks: TaskTable) -> Index:
     adapter = fields.choice("adapter", IndexAdapter, None) or IndexAdapter.POSTGRES
     over_http = adapter is IndexAdapter.HTTP
     names = fields.mapping("fields")
     index = Index(
         adapter=adapter,
-        url=_http_url(fields) if over_http else _postgres_url(fields),
+        url=_http_url(fields) if over_http else fields.postgres_url(),
         table="tasks" if over_http else fields.table_name("table", "tasks"),
         id=fields.text("id", "id", needed="a column name"),
         organization=fields.text("organization", "organization_id", needed="a column name"),
@@ -198,7 +179,7 @@ def _http_url(fields: Fields) -> str:
     return url
 
 
-def _kafka(fields: Fields) -> Kafka:
+def _kafka(fields: Fields, folder: Path) -> Kafka:
     compression = fields.one_of("compression", COMPRESSIONS, "gzip")
     kafka = Kafka(
         bootstrap_servers=_brokers(fields),
@@ -208,6 +189,7 @@ def _kafka(fields: Fields) -> Kafka:
         idempotence=fields.boolean("idempotence", True),
         compression=compression,
         delivery_timeout=fields.duration("delivery_timeout", 30.0, minimum=1, maximum=600),
+        security=read_security(fields, folder),
     )
     if kafka.topic and not TOPIC.fullmatch(kafka.topic):
         fields.mistake(
@@ -241,6 +223,19 @@ def _check(fields: Fields) -> Check:
         settle_time=fields.duration("settle_time", 10.0, maximum=3600),
         verify_timeout=fields.duration("verify_timeout", 60.0, maximum=3600),
         memory_limit=fields.size("memory_limit", 512 * 1024**2, minimum=64 * 1024**2, maximum=1024**4),
+        split_tasks=fields.integer("split_tasks", 5_000_000, minimum=0, maximum=10**12),
+        split_ranges=fields.integer("split_ranges", 8, minimum=2, maximum=64),
     )
     fields.end()
     return check
+
+
+def _throttle(fields: Fields) -> Throttle:
+    throttle = Throttle(
+        messages_per_second=fields.limit("messages_per_second", maximum=LARGEST_RATE),
+        lag_limit=fields.limit("lag_limit", maximum=LARGEST_LAG),
+        source_condition=fields.condition("source_condition"),
+        check_every=fields.duration("check_every", 5.0, minimum=0.5, maximum=600),
+    )
+    fields.end()
+    return throttle

@@ -263,7 +263,44 @@ class TestProcesses:
         (standby,) = self.others(clocks)
         leader = clocks[self.leader()]
         leader.kill()
-        # The rest of its thirty seconds are not waited for: nobody renews the lease any more.
+        # The rest of its fifteen seconds are not waited for: nobody renews the lease any more.
         Lease.objects.update(expires_at=Now())
         assert wait_until(lambda: self.leader() == standby.pid, 5), self.logs([leader, standby])
         assert Lease.objects.get().fence == 2
+
+
+class TestSlowDuties:
+    def test_the_others_do_not_wait_for_it_and_it_is_not_begun_twice(self, bench: Bench) -> None:
+        let_go, begun = threading.Event(), []
+
+        def ask_slowly() -> None:
+            begun.append(bench.time.now)
+            let_go.wait(10)
+
+        loop = bench.loop(Duty("slow", 1, ask_slowly, slow=True), bench.duty("prompt", 1))
+        bench.run_for(loop, 3)
+        assert [name for name, _ in bench.done] == ["prompt"] * 3
+        assert wait_until(lambda: len(begun) == 1, 5)
+        let_go.set()
+        assert wait_until(loop._under_way["slow"].done, 5)
+        bench.run_for(loop, 1)
+        assert wait_until(lambda: len(begun) == 2, 5)
+
+    def test_its_failure_is_logged(self, bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+        def fail() -> None:
+            raise ValueError("broken")
+
+        loop = bench.loop(Duty("slow", 1, fail, slow=True))
+        loop.step()
+        assert wait_until(lambda: "duty slow failed" in caplog.text, 5)
+
+    def test_told_to_stop_it_is_waited_for(self, bench: Bench) -> None:
+        ended = []
+
+        def ask() -> None:
+            bench.stop.set()
+            ended.append(bench.keeper.given_back)
+
+        bench.loop(Duty("slow", 1, ask, slow=True)).run()
+        assert ended == [0]
+        assert bench.keeper.given_back == 1

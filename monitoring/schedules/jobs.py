@@ -1,0 +1,13 @@
+"""What a worker runs. Thin: claim, perform, record."""
+
+from __future__ import annotations
+
+from monitoring.schedules.models import Run
+from monitoring.schedules.operations import running
+from sync.operations.workers import this_process
+
+
+def run_scheduled(run_id: int) -> str:
+    """RQ's entry point: run the run `run_id`. A claim that is lost is a quiet return."""
+    run = Run.objects.claim(run_id, this_process())
+    return "not claimed" if run is None else running.run_claimed(run)
