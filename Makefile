@@ -10,11 +10,16 @@ export OPSCONSOLE_ENVIRONMENT := development
 NOWHERE := postgresql://nobody@127.0.0.1:1/none
 ALONE := OPSCONSOLE_ESTATE=estate.example.toml KAFKA_BOOTSTRAP_SERVERS=127.0.0.1:1 \
 	DATABASE_URL=$(NOWHERE) SOURCE_DATABASE_URL=$(NOWHERE) INDEX_DATABASE_URL=$(NOWHERE)
+# Tests side by side, each process with servers of its own; 0 runs them in one, as `pytest` alone does.
+PROCESSES ?= 2
+# First every fault alone, then every pair: 120 rounds are all of it.
+SEED ?= 1
+ROUNDS ?= 30
 PRODUCTION := $(ALONE) OPSCONSOLE_ENVIRONMENT=production ALLOWED_HOSTS=console.example.com DEBUG=off
 RANDOM_KEY := $(BIN)/python -c 'import secrets; print(secrets.token_hex(32))'
 NO_HISTORY := ignore:Got an error checking a consistent migration history:RuntimeWarning
 
-.PHONY: help demo test check fix coverage bench clean
+.PHONY: help demo test faults check fix coverage bench clean
 
 help:  ## print this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -29,7 +34,10 @@ demo: .venv/installed  ## start servers, company and console with nothing but th
 test: .venv/installed  ## run every test, against real embedded servers and Chromium
 	@.ci/chromium
 	@echo "Running the tests."
-	@$(BIN)/pytest $(ARGS)
+	@$(BIN)/pytest --numprocesses $(PROCESSES) --dist loadfile $(ARGS)
+
+faults: .venv/installed  ## the main job under ROUNDS rounds of faults made from SEED; a line a round, and one JSON object
+	@$(BIN)/python -m tests.faults --seed $(SEED) --rounds $(ROUNDS) $(ARGS)
 
 check: .venv/installed  ## format, lint, Django's checks as in production, types, missing migrations, templates, scripts
 	@echo "Format (ruff)."

@@ -12,6 +12,7 @@ from functools import wraps
 from typing import Any, Concatenate, ParamSpec, TypeAlias
 
 from django.apps.registry import Apps
+from django.contrib.auth.decorators import login_not_required
 from django.core.exceptions import PermissionDenied
 from django.db.models import TextChoices
 from django.http import HttpRequest, HttpResponseBase
@@ -71,6 +72,17 @@ def requires(needed: Permission) -> Callable[[View[P]], View[P]]:
 
         guarded.permission = needed  # type: ignore[attr-defined]
         return guarded
+
+    return decorate
+
+
+def public(why: str) -> Callable[[View[P]], View[P]]:
+    """Let a view run for anybody, without a login; `why` says what makes that safe. Tests read `view.public`."""
+
+    def decorate(view: View[P]) -> View[P]:
+        open_view = login_not_required(view)
+        open_view.public = why  # type: ignore[attr-defined]
+        return open_view
 
     return decorate
 

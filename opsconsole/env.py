@@ -17,6 +17,10 @@ from psycopg.conninfo import conninfo_to_dict
 TRUE = frozenset({"1", "true", "yes", "on"})
 FALSE = frozenset({"0", "false", "no", "off"})
 
+IDLE_IN_TRANSACTION = "-c idle_in_transaction_session_timeout=10s"
+"""A process that stands still in a transaction (stopped, or its machine is gone) keeps its locks. The server ends its
+session before the clock gives its job to another, who would wait for them."""
+
 
 @overload
 def text(name: str, default: str, environ: Mapping[str, str] = ...) -> str: ...
@@ -71,7 +75,10 @@ def words(name: str, default: tuple[str, ...] = (), environ: Mapping[str, str] =
 
 
 def postgres(name: str, default: str, environ: Mapping[str, str] = os.environ) -> dict[str, object]:
-    """A PostgreSQL URL (any form libpq takes) as a Django database entry."""
+    """A PostgreSQL URL (any form libpq takes) as a Django database entry.
+
+    A session that stands still in a transaction is ended after ten seconds, unless the URL's options say otherwise.
+    """
     url = text(name, default, environ)
     try:
         parts = conninfo_to_dict(url)
@@ -80,5 +87,5 @@ def postgres(name: str, default: str, environ: Mapping[str, str] = os.environ) -
     known = {"host": "HOST", "port": "PORT", "dbname": "NAME", "user": "USER", "password": "PASSWORD"}
     entry: dict[str, object] = {"ENGINE": "django.db.backends.postgresql"}
     entry |= {django: str(parts.pop(libpq)) for libpq, django in known.items() if parts.get(libpq) is not None}
-    entry["OPTIONS"] = parts
+    entry["OPTIONS"] = {**parts, "options": f"{IDLE_IN_TRANSACTION} {parts.get('options') or ''}".strip()}
     return entry

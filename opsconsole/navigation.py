@@ -23,6 +23,7 @@ class Section:
 
 
 SECTIONS = (
+    Section("Now", (Place("Overview", "pipeline:overview", "o"),)),
     Section(
         "Sync",
         (
@@ -33,6 +34,17 @@ SECTIONS = (
             Place("By hand", "sync:by_hand", "h"),
             Place("Skip list", "sync:skipped", "k"),
             Place("Ids", "sync:ids", "i"),
+        ),
+    ),
+    Section(
+        "Monitoring",
+        (
+            Place("Canary", "pipeline:canary", "c"),
+            Place("Lag", "pipeline:lag", "l"),
+            Place("Records", "records:sources", "r"),
+            Place("Queues", "pipeline:queues", "q"),
+            Place("Workers", "pipeline:workers", "w"),
+            Place("Scheduled jobs", "schedules:jobs", "t"),
         ),
     ),
 )

@@ -63,6 +63,9 @@ INSTALLED_APPS = [
     "django_tables2",
     "opsconsole.apps.OpsconsoleConfig",
     "sync.apps.SyncConfig",
+    "monitoring.records.apps.RecordsConfig",
+    "monitoring.pipeline.apps.PipelineConfig",
+    "monitoring.schedules.apps.SchedulesConfig",
 ]
 
 MIDDLEWARE = [
@@ -122,6 +125,11 @@ RQ_QUEUES = {
 RQ = {"WORKER_CLASS": "opsconsole.worker.ConsoleWorker", "COMMIT_MODE": "auto"}
 RQ_SHOW_ADMIN_LINK = False
 WORKER_PRELOAD = ("sync.jobs",)
+
+# When a job counts as looping: attempts in a row that end badly at one checkpoint, and starts of one organization
+# within an hour that did not finish its job.
+LOOPING_ATTEMPTS = env.integer("LOOPING_ATTEMPTS", 3, minimum=2)
+LOOPING_STARTS_PER_HOUR = env.integer("LOOPING_STARTS_PER_HOUR", 30, minimum=3)
 
 ESTATE = env.text("OPSCONSOLE_ESTATE", str(BASE_DIR / "estate.toml"))
 

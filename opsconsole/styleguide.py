@@ -10,6 +10,7 @@ from uuid import UUID
 from django import forms
 from django.http import HttpRequest
 
+from opsconsole.charts import LineChart, Sample, bar_chart, line_chart
 from opsconsole.keyset import KeysetPage
 from opsconsole.tables import BadgeColumn, ConsoleTable, LinkColumn, NumberColumn, SelectColumn, WhenColumn
 from opsconsole.tones import Tone
@@ -109,4 +110,17 @@ def content(request: HttpRequest) -> dict[str, Any]:
         "wrong": wrong,
         "moment": NOON,
         "job": rows[0],
+        "line": example_line(),
+        "bars": bar_chart("Failed jobs by hour: most at 13:00", [(f"{hour}:00", hour**3 % 7) for hour in range(24)]),
     }
+
+
+def example_line() -> LineChart:
+    """A count that rises above its limit, with a gap in which nobody counted."""
+    start, minute = NOON - timedelta(hours=6), timedelta(minutes=1)
+    missing = range(120, 160)
+    samples = [
+        Sample(start + minute * place, None if place in missing else 40 + place * (place % 11 + 20) / 60)
+        for place in range(0, 361, 5)
+    ]
+    return line_chart("Waiting: rising since 06:00", samples, start, NOON, gap=minute * 10, limit=120)

@@ -14,4 +14,8 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("styleguide/", views.styleguide_page, name="styleguide"),
     path("sync/", include("sync.urls")),
+    path("pipeline/", include("monitoring.pipeline.urls")),
+    path("ping/", include("monitoring.schedules.ping_urls")),
+    path("schedules/", include("monitoring.schedules.urls")),
+    path("records/", include("monitoring.records.urls")),
 ]

@@ -15,7 +15,7 @@ from opsconsole.models import USE_CONSOLE
 @require_safe
 @requires(USE_CONSOLE)
 def home(request: HttpRequest) -> HttpResponse:
-    return redirect("sync:jobs")
+    return redirect("pipeline:overview")
 
 
 @require_safe

@@ -7,5 +7,6 @@ STAGE = permission("sync.stage_organizations", Role.OPERATOR)
 SKIP = permission("sync.skip_organizations", Role.OPERATOR)
 RUN = permission("sync.run_checks", Role.OPERATOR)
 CANCEL = permission("sync.cancel_job", Role.OPERATOR)
+DELETE = permission("sync.delete_job", Role.ADMINISTRATOR)
 QUERY = permission("sync.run_queries", Role.VIEWER)  # it only reads, under the source's statement timeout
 SHARE = permission("sync.share_queries", Role.OPERATOR)

@@ -1,19 +1,24 @@
-"""Batches, jobs, attempts and drift in Django's administration: to look at, not to touch."""
+"""Jobs, attempts, batches, drift and dead letters in Django's administration: looked at, and cleaned up by the acts of
+the console itself. No row is added, changed or deleted in any other way."""
 
 from __future__ import annotations
 
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
 from django.core.paginator import Paginator
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
+from django.urls import path
 
 from opsconsole import estate
 from opsconsole.keyset import capped_count
 from sync.access import VIEW
-from sync.models import Attempt, Batch, Drift, Job
+from sync.admin_acts import batch_actions, job_actions, jobs_of_attempts, purge
+from sync.admin_registries import registries
+from sync.models import Attempt, Batch, DeadLetter, Drift, Job
+from sync.models.states import PROBLEM_STATES
 
 if TYPE_CHECKING:
     ModelAdminBase = admin.ModelAdmin[Model]
@@ -23,6 +28,7 @@ else:  # generic in the type stubs only
 
 MOST_LISTED = 10_000
 LONGEST_NUMBER = 18
+REASON_LENGTH = 200
 
 
 class CappedPaginator(PaginatorBase):
@@ -77,16 +83,46 @@ class ReadOnlyAdmin(ModelAdminBase):
         return False
 
 
-@admin.register(Job)
-class JobAdmin(ReadOnlyAdmin):
+class JobsAdmin(ReadOnlyAdmin):
+    """Rows are jobs."""
+
     organization_field = "organization_id"
-    list_display = ("id", "organization_id", "organization_name", "kind", "mode", "state", "batch_id", "created_at")
-    list_filter = ("state", "kind", "mode")
     list_select_related = False
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """Without the lists of ids: up to ten thousand in a row."""
         return super().get_queryset(request).defer("task_ids")
+
+    def get_actions(self, request: HttpRequest) -> Any:
+        return job_actions(request, lambda rows: Job.objects.filter(pk__in=rows.order_by().values("pk")))
+
+
+@admin.register(Job)
+class JobAdmin(JobsAdmin):
+    list_display = ("id", "organization_id", "organization_name", "kind", "mode", "state", "batch_id", "created_at")
+    list_filter = ("state", "kind", "mode")
+
+    def get_urls(self) -> list[Any]:
+        purging = self.admin_site.admin_view(partial(purge, self))
+        looking = self.admin_site.admin_view(partial(registries, self))
+        own = [
+            path("purge/", purging, name="sync_job_purge"),
+            path("registries/", looking, name="sync_job_registries"),
+        ]
+        return [*own, *super().get_urls()]
+
+
+@admin.register(DeadLetter)
+class DeadLetterAdmin(JobsAdmin):
+    list_display = ("id", "organization_id", "organization_name", "state", "error_type", "reason", "ended_at")
+    list_filter = ("state", "error_type", "kind", "mode")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        return super().get_queryset(request).filter(state__in=PROBLEM_STATES)
+
+    @admin.display(description="Reason")
+    def reason(self, job: DeadLetter) -> str:
+        return job.error[:REASON_LENGTH]
 
 
 @admin.register(Batch)
@@ -95,6 +131,9 @@ class BatchAdmin(ReadOnlyAdmin):
     list_display = ("id", "mode", "state", "size", "created_by", "created_at", "ended_at")
     list_filter = ("state", "mode")
 
+    def get_actions(self, request: HttpRequest) -> Any:
+        return batch_actions(request)
+
 
 @admin.register(Attempt)
 class AttemptAdmin(ReadOnlyAdmin):
@@ -102,6 +141,10 @@ class AttemptAdmin(ReadOnlyAdmin):
     organization_field = "job__organization_id"
     list_display = ("job_id", "number", "outcome", "worker", "host", "pid", "started_at", "ended_at", "peak_memory")
     list_filter = ("outcome",)
+
+    def get_actions(self, request: HttpRequest) -> Any:
+        """On the jobs of the attempts."""
+        return job_actions(request, jobs_of_attempts)
 
 
 @admin.register(Drift)

@@ -55,6 +55,16 @@ class BatchForm(forms.Form):
     stop_after_failures = whole_number(
         "Stop after failures", "Pause when so many jobs failed or looped. Empty: go on.", required=False
     )
+    messages_per_second = whole_number(
+        "Messages a second",
+        "That a sync publishes, all its jobs together. Empty: only the estate's rate.",
+        required=False,
+    )
+    lag_limit = whole_number(
+        "Lag limit",
+        "A sync waits while the indexer is more messages behind. Empty: only the estate's limit.",
+        required=False,
+    )
     keep_staged = forms.BooleanField(
         label="Keep them staged after a report", required=False, initial=True, help_text="A sync takes them out anyway."
     )
@@ -118,6 +128,8 @@ class BatchForm(forms.Form):
             most_at_once=values["most_at_once"],
             stop_after_failures=values["stop_after_failures"],
             canary=values["canary"],
+            messages_per_second=values["messages_per_second"],
+            lag_limit=values["lag_limit"],
             keep_staged=values["keep_staged"],
             auto_advance=values["auto_advance"],
             window=values.get("window"),
@@ -136,12 +148,34 @@ def typed_again(options: BatchOptions) -> dict[str, str]:
         "canary": str(options.canary) if options.canary else "",
         "most_at_once": str(options.most_at_once or ""),
         "stop_after_failures": str(options.stop_after_failures or ""),
+        "messages_per_second": _number(options.messages_per_second),
+        "lag_limit": _number(options.lag_limit),
         "auto_advance": "on" if options.auto_advance else "",
         "window_from": f"{options.window.start:%Y-%m-%d %H:%M:%S}" if options.window else "",
         "window_to": f"{options.window.end:%Y-%m-%d %H:%M:%S}" if options.window else "",
     }
     given = {name: value for name, value in values.items() if value}
     return given if options.keep_staged == usual.keep_staged else given | {"keep_staged": ""}
+
+
+def _number(value: int | None) -> str:
+    return "" if value is None else str(value)
+
+
+class ThrottleForm(forms.Form):
+    """A batch's own limits for what it publishes; whether they can be used is the operation's to say."""
+
+    messages_per_second = whole_number(
+        "Messages a second", "Of all its jobs together; 0 lets nothing out. Empty: only the estate's.", required=False
+    )
+    lag_limit = whole_number(
+        "Lag limit", "Wait while the indexer is more messages behind. Empty: only the estate's.", required=False
+    )
+    reason = forms.CharField(
+        max_length=500,
+        help_text="Kept on the audit log.",
+        error_messages={"required": "Say why, in a few words."},
+    )
 
 
 class StartForm(forms.Form):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from typing import Protocol
 
 from django.db import close_old_connections, connection
 from django.db.models.functions import Now
@@ -13,12 +14,14 @@ from django.db.utils import Error as DatabaseError
 from opsconsole.worker import stop_requested
 from sync.ledger import Ledger
 from sync.models import AttemptOutcome, JobState
-from sync.models.transitions import JobQuerySet
+from sync.models.states import HELD_STATES
 from sync.operations.workers import memory_now
 
 HEARTBEAT_SECONDS = 3.0
 WAIT_SLICE_SECONDS = 0.5
 STATE_CHECK_SECONDS = 1.0
+MEMORY_SHARE = 0.9
+"""Of the memory limit, where an attempt ends at its checkpoint: before the next chunk could go over it."""
 
 
 class AttemptStopped(Exception):  # noqa: N818  (no error: the attempt was asked to end, and the checkpoint stands)
@@ -49,9 +52,13 @@ class Control:
 
     def check(self) -> None:
         """Raise AttemptStopped or FenceLostError where this attempt should end. Asks the database once a second."""
+        self._check_memory()
+        self.listen()
+
+    def listen(self) -> None:
+        """As `check`, but for the memory: within a chunk a stop for it would come again at the same place for ever."""
         if stop_requested():
             raise AttemptStopped(AttemptOutcome.HIBERNATED, "The worker is shutting down; going on elsewhere.")
-        self._check_memory()
         if self._clock() - self._asked_at >= STATE_CHECK_SECONDS:
             self.obey(self._ledger.state())
 
@@ -62,6 +69,8 @@ class Control:
             raise AttemptStopped(AttemptOutcome.CANCELLED, "Cancelled at a checkpoint.")
         if state is JobState.PAUSING:
             raise AttemptStopped(AttemptOutcome.HIBERNATED, "Paused at a checkpoint.")
+        if state not in HELD_STATES:
+            raise AttemptStopped(AttemptOutcome.HIBERNATED, "No worker leads the job any more: let go at a checkpoint.")
 
     def wait_until(self, moment: float) -> None:
         """Wait until the clock shows `moment`, still listening for a stop."""
@@ -72,9 +81,14 @@ class Control:
     def wait(self, seconds: float) -> None:
         self.wait_until(self._clock() + seconds)
 
+    def linger(self, seconds: float) -> None:
+        """Wait within a chunk, listening for a stop."""
+        self._sleep(min(seconds, WAIT_SLICE_SECONDS))
+        self.listen()
+
     def _check_memory(self) -> None:
         used = memory_now()
-        if self._memory_limit and used is not None and used > self._memory_limit:
+        if self._memory_limit and used is not None and used > self._memory_limit * MEMORY_SHARE:
             raise AttemptStopped(
                 AttemptOutcome.HIBERNATED,
                 f"The process uses {used >> 20} MiB of the {self._memory_limit >> 20} MiB a job may use; "
@@ -82,15 +96,22 @@ class Control:
             )
 
 
+class Held(Protocol):
+    """A queryset, or what has this of one."""
+
+    def update(self, *, heartbeat_at: Now) -> object: ...
+
+
 class Heartbeat(threading.Thread):
     """Says every few seconds that the attempts on `held` live, also while a long statement keeps them waiting.
 
-    `held` must find only jobs that this process still holds.
+    `held` must find only jobs, or ranges of one, that this process still holds. `listen` is called after each beat.
     """
 
-    def __init__(self, held: JobQuerySet) -> None:
+    def __init__(self, held: Held, listen: Callable[[], None] | None = None) -> None:
         super().__init__(name="heartbeat", daemon=True)
         self._held = held
+        self._listen = listen
         self._done = threading.Event()
 
     def run(self) -> None:
@@ -98,6 +119,8 @@ class Heartbeat(threading.Thread):
         while not self._done.wait(HEARTBEAT_SECONDS):
             try:
                 self._held.update(heartbeat_at=Now())
+                if self._listen is not None:
+                    self._listen()
             except DatabaseError:
                 close_old_connections()  # the console's database is away; the next beat connects anew
         connection.close()

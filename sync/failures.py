@@ -14,8 +14,6 @@ from opsconsole.errors import OutsideDataError, UnavailableError, UsageError
 from sync.engine.walk import OutOfOrderError
 
 RETRY_DELAYS = (timedelta(minutes=5), timedelta(minutes=10), timedelta(minutes=20))
-LOOPING_AFTER = 3
-"""Attempts in a row that end badly without the checkpoint moving, until the job counts as looping."""
 
 TRANSIENT = True
 PERMANENT = False

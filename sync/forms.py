@@ -15,6 +15,7 @@ LARGEST_NUMBER = 2**63 - 1
 LONGEST_REASON = 500
 ANY = [("", "Any")]
 ACTIVE = "active"
+DEAD = "dead"
 
 
 @contextmanager
@@ -65,6 +66,12 @@ class ReasonForm(forms.Form):
         help_text="Kept on the audit log: what would a colleague ask tomorrow?",
         error_messages={"required": "Say why, in a few words."},
     )
+
+
+class StepForm(ReasonForm):
+    """A step of the ladder; `attempt` is the one that whoever fills it in has seen."""
+
+    attempt = forms.IntegerField(required=False, min_value=0, max_value=LARGEST_NUMBER, widget=forms.HiddenInput)
 
 
 class OptionalReasonForm(forms.Form):

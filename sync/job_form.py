@@ -13,9 +13,9 @@ from opsconsole import estate
 from opsconsole.errors import UsageError
 from opsconsole.times import parse_time
 from sync.engine.rows import DriftKind
-from sync.forms import ACTIVE, ANY, LARGEST_NUMBER
+from sync.forms import ACTIVE, ANY, DEAD, LARGEST_NUMBER
 from sync.models import Drift, Job, JobKind, JobState, Mode, Verification
-from sync.models.states import ACTIVE_STATES
+from sync.models.states import ACTIVE_STATES, PROBLEM_STATES
 from sync.operations.ids import IdRules, organization_rules, read_ids, task_rules
 
 FINGERPRINT = re.compile(r"[0-9a-f]{16}")
@@ -23,6 +23,8 @@ SHORT_NAME = re.compile(r"[0-9a-f]{8}")
 HTML_NAMES = {"start": "from", "end": "to", "number": "job"}
 ALWAYS_SHOWN = ("organization", "state", "kind", "batch")
 LONGEST_ID = 300
+STATE_GROUPS = ((ACTIVE, "Active: not ended yet"), (DEAD, "Dead letters: given up"))
+GROUPS = {ACTIVE: ACTIVE_STATES, DEAD: PROBLEM_STATES}
 
 
 def number_field(label: str) -> forms.IntegerField:
@@ -68,7 +70,9 @@ def one_id(text: str, rules: IdRules) -> str:
 class JobFilter(forms.Form):
     organization = text_field("Organization id", LONGEST_ID, **{"data-search": True})
     state = forms.ChoiceField(
-        choices=[*ANY, (ACTIVE, "Active: not ended yet"), *JobState.choices], required=False, label="State"
+        choices=[*ANY, *STATE_GROUPS, *JobState.choices],
+        required=False,
+        label="State",
     )
     kind = forms.ChoiceField(choices=[*ANY, *JobKind.choices], required=False)
     batch = number_field("Batch")
@@ -128,7 +132,7 @@ class JobFilter(forms.Form):
         """Those of `jobs` that a valid form asks for."""
         wanted = self.cleaned_data
         if wanted["state"]:
-            jobs = jobs.filter(state__in=ACTIVE_STATES if wanted["state"] == ACTIVE else [wanted["state"]])
+            jobs = jobs.filter(state__in=GROUPS.get(wanted["state"], [wanted["state"]]))
         if wanted["worker"]:
             jobs = jobs.filter(_of_worker(wanted["worker"]))
         asked = {

@@ -5,13 +5,17 @@ from __future__ import annotations
 import logging
 from contextlib import ExitStack, suppress
 
-from sync import recovery
-from sync.check import Check, describe_result
+from opsconsole.worker import stop_requested
+from sync import reach, recovery
+from sync.check import describe_result
+from sync.checking import check_of
 from sync.control import AttemptStopped, Control, Heartbeat
 from sync.failures import classify
+from sync.interruption import Interrupted, interruptible, listener
 from sync.ledger import FenceLostError, Ledger
 from sync.models import Attempt, AttemptOutcome, Job
 from sync.operations.workers import WorkerIdentity, peak_memory, this_process
+from sync.ranges import Helper, Leader
 from sync.session import Session
 from sync.sweep import Sweep
 from sync.walking import WayToWalk
@@ -31,8 +35,19 @@ def run_job(job_id: int) -> str:
     worker = this_process()
     with Session() as session:
         outcome = _claim_and_run(job_id, worker, session)
+        if outcome == AttemptOutcome.HIBERNATED:
+            return outcome  # for memory or a stop: what waits behind it goes to a fresh process
         Sweep(session, worker, _run_quietly).run()
     return outcome
+
+
+def help_job(job_id: int) -> str:
+    """RQ's entry point: lend a hand with the ranges of a job that another worker leads. Where that one is gone
+    meanwhile, this one leads it, rather than let it wait behind what else is queued. Returns how it went in a word."""
+    worker = this_process()
+    with Session() as session:
+        fit = Helper(job_id, session, worker).run()
+        return _claim_and_run(job_id, worker, session) if fit and not stop_requested() else "helped"
 
 
 def run_as(job_id: int, worker: WorkerIdentity) -> str:
@@ -60,7 +75,10 @@ def _run_quietly(job: Job, attempt: Attempt, session: Session) -> None:
 def run_claimed(job: Job, attempt: Attempt, session: Session) -> str:
     """Run a job that this process holds, and record how it ended. Raises JobFailedError."""
     try:
-        _run(job, attempt, session)
+        with interruptible():
+            _run(job, attempt, session)
+    except Interrupted:
+        return _end_interrupted(job, attempt)
     except AttemptStopped as stopped:
         _stop(job, stopped)
         return stopped.outcome.value
@@ -77,14 +95,24 @@ def run_claimed(job: Job, attempt: Attempt, session: Session) -> str:
 
 def _run(job: Job, attempt: Attempt, session: Session) -> None:
     settings = session.settings
-    ledger = Ledger(job.pk, job.fence, settings.source.tasks.compare)
+    ledger = Ledger(job.pk, job.fence)
     place = "the start" if job.checkpoint is None else f"checkpoint {job.checkpoint}"
     ledger.note(f"Attempt {attempt.number} on {attempt.worker}, from {place}.")
     control = Control(ledger, memory_limit=settings.check.memory_limit)
     held = Job.objects.filter(pk=job.pk).held(job.fence)
-    with Heartbeat(held), ExitStack() as stack:
-        walk_of = WayToWalk(job, session, stack, ledger.note)
-        Check(job, ledger, session.systems, control, names=session.names, limits=settings.check, walk_of=walk_of).run()
+    listen = listener(job.pk, WorkerIdentity(attempt.worker, attempt.host, attempt.pid))
+    with Heartbeat(held, listen), ExitStack() as stack:
+        way = WayToWalk(job, session, stack, ledger.note)
+        leader = Leader(job, session, ledger, control, way)
+        check_of(job, session, ledger, control, way, way.second_look, leader.walk_in_ranges).run()
+
+
+def _end_interrupted(job: Job, attempt: Attempt) -> str:
+    """Stopped in the middle of something. Where another job was meant, which ended just then, this one goes on."""
+    job.refresh_from_db(fields=["scanned", "state"])
+    recovery.hibernate(job, "Its process was interrupted in the middle of its work.", peak_memory())
+    reach.cancel_own_statements(WorkerIdentity(attempt.worker, attempt.host, attempt.pid))
+    return AttemptOutcome.HIBERNATED.value
 
 
 def _stop(job: Job, stopped: AttemptStopped) -> None:

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Sequence
+from itertools import chain
 
 import django_rq
 from django.conf import settings
 from django.db import transaction
 from redis.exceptions import RedisError
+from rq.command import PUBSUB_CHANNEL_TEMPLATE
 from rq.job import Job as RqJob
 from rq.queue import EnqueueData, Queue
 
 from opsconsole.errors import UnavailableError
+from opsconsole.pauses import paused_queues
+from opsconsole.takes import count_taken
+from opsconsole.worker import SIGNAL_CHILD
 from sync.models import Job, JobKind
 
 logger = logging.getLogger(__name__)
 
 JOB_FUNCTION = "sync.jobs.run_job"
+HELP_FUNCTION = "sync.jobs.help_job"
 RESULT_TTL = 60
 FAILURE_TTL = 86_400
 BATCH_OF_PUSHES = 1_000
@@ -77,31 +84,80 @@ def _message(number: int) -> EnqueueData:
 
 def forget(job_ids: Sequence[int]) -> None:
     """Take the messages of jobs that were run without them out of the queue. A message that stays does no harm."""
-    if not job_ids:
+    _drop([rq_id(job_id) for job_id in job_ids])
+
+
+def _drop(rq_ids: Sequence[str]) -> None:
+    if not rq_ids:
         return
     queue = _queue("default")
     try:
         with queue.connection.pipeline() as pipeline:
-            for rq_job_id in map(rq_id, job_ids):
+            for rq_job_id in rq_ids:
                 pipeline.lrem(queue.key, 1, rq_job_id)
-                pipeline.delete(RqJob.key_for(rq_job_id))
-            pipeline.execute()
+            waited = [rq_job_id for rq_job_id, removed in zip(rq_ids, pipeline.execute(), strict=True) if removed]
+        if waited:  # one that a worker has taken meanwhile is that worker's to tidy away
+            queue.connection.delete(*map(RqJob.key_for, waited))
+            count_taken(queue.connection, queue.name, len(waited))
     except RedisError as error:
-        logger.warning("messages of %d jobs stay in the queue: %s", len(job_ids), error)
+        logger.warning("%d messages stay in the queue: %s", len(rq_ids), error)
 
 
-def waiting_or_started() -> set[int]:
-    """Numbers of all jobs that RQ knows to wait, or to be between queue and worker, or under way. Raises RedisError."""
-    known: set[int] = set()
-    for name in settings.QUEUES:
-        queue = _queue(name)
-        rq_ids = [
-            *queue.get_job_ids(),
-            *queue.intermediate_queue.get_job_ids(),
-            *queue.started_job_registry.get_job_ids(cleanup=False),
-        ]
-        known |= {number for number in map(job_id_of, rq_ids) if number is not None}
-    return known
+def invite(job_id: int, names: Sequence[str]) -> None:
+    """Ask workers to help with a job that is split, one message for each name. Lost ones cost time and nothing else:
+    whoever leads the job walks what nobody else does."""
+    messages = [_invitation(job_id, name) for name in names]
+    try:
+        _queue("default").enqueue_many(messages)
+    except RedisError as error:
+        logger.warning("no worker was asked to help with job %s: %s", job_id, error)
+
+
+def _invitation(job_id: int, name: str) -> EnqueueData:
+    return Queue.prepare_data(
+        HELP_FUNCTION,
+        args=(job_id,),
+        job_id=help_id(job_id, name),
+        timeout=-1,
+        result_ttl=RESULT_TTL,
+        failure_ttl=FAILURE_TTL,
+    )
+
+
+def help_id(job_id: int, name: str) -> str:
+    return f"sync-help-{job_id}-{name}"
+
+
+def withdraw(job_id: int, names: Sequence[str]) -> None:
+    """Take invitations that no worker has followed out of the queue."""
+    _drop([help_id(job_id, name) for name in names])
+
+
+def is_paused(queue: str) -> bool:
+    """Whether nothing may be taken from this queue. Where Redis does not answer nothing is known, and nothing held."""
+    try:
+        return queue in paused_queues(_queue(queue).connection)
+    except RedisError:
+        return False
+
+
+def tell_worker(worker: str, pid: int, number: int) -> int:
+    """Ask a worker, on whatever machine, to signal its child `pid`. Returns how many listen: 1, or 0 where it is gone.
+
+    Raises RedisError.
+    """
+    connection = _queue("default").connection
+    command = json.dumps({"command": SIGNAL_CHILD, "pid": pid, "number": int(number)})
+    return int(connection.publish(PUBSUB_CHANNEL_TEMPLATE % worker, command))
+
+
+def waiting() -> set[int]:
+    """Numbers of all jobs whose message waits in a queue. Raises RedisError.
+
+    Not those that RQ says a worker has taken: it says so for more than a minute after that worker has died.
+    """
+    rq_ids = chain.from_iterable(_queue(name).get_job_ids() for name in settings.QUEUES)
+    return {number for number in map(job_id_of, rq_ids) if number is not None}
 
 
 def _queue(name: str) -> Queue:

@@ -11,7 +11,8 @@ from django.utils import timezone
 from redis.exceptions import RedisError
 
 from sync import queueing, recovery
-from sync.models import AttemptOutcome, Job, JobKind, JobState
+from sync.models import AttemptOutcome, Job, JobKind, JobRange, JobState
+from sync.operations.ladder import climb_stuck_jobs
 from sync.recovery import BadEnd
 
 logger = logging.getLogger(__name__)
@@ -26,11 +27,32 @@ PER_ROUND = 1_000
 
 
 def recover_silent_jobs() -> int:
-    """Queue again every job whose worker fell silent. Returns how many were found."""
-    silent = list(Job.objects.silent_for(SILENCE_SECONDS).order_by("pk")[:PER_ROUND])
-    for job in silent:
-        recovery.recover(job, BadEnd(AttemptOutcome.VANISHED, f"Worker {job.worker} fell silent."))
+    """Queue again every job whose worker fell silent. Returns how many were. What was to end anyway is left to
+    `end_stuck_jobs`."""
+    silent = list(Job.objects.silent_for(SILENCE_SECONDS).exclude(state=JobState.CANCELLING).order_by("pk")[:PER_ROUND])
+    return sum(_recover_silent(job) for job in silent)
+
+
+def _recover_silent(job: Job) -> bool:
+    end = BadEnd(AttemptOutcome.VANISHED, f"Worker {job.worker} fell silent.")
+    return recovery.recover_silent(job, end, seconds=SILENCE_SECONDS)
+
+
+def recover_silent_ranges(job: Job | None = None) -> int:
+    """Let another worker go on with every range, of one job or of all, whose worker fell silent. Returns how many."""
+    ranges = JobRange.objects.silent_for(SILENCE_SECONDS).select_related("job").order_by("pk")
+    silent = list((ranges.filter(job=job) if job else ranges)[:PER_ROUND])
+    for part in silent:
+        recovery.recover_range(part, BadEnd(AttemptOutcome.VANISHED, f"Worker {part.worker} fell silent."))
     return len(silent)
+
+
+def end_stuck_jobs() -> int:
+    """Climb the ladder for every job that was asked to end and does not. Returns for how many something was done.
+
+    A duty of its own: it asks source and index, which may be what is slow.
+    """
+    return climb_stuck_jobs(timedelta(seconds=SILENCE_SECONDS))
 
 
 def queue_due_retries() -> int:
@@ -44,15 +66,18 @@ def queue_due_retries() -> int:
 
 
 def push_lost_jobs() -> int:
-    """Push every queued job that RQ does not have: Redis was emptied, or a worker died between taking and claiming."""
+    """Push every queued job that waits in no queue: Redis was emptied, or a worker died between taking and claiming.
+
+    A worker may be about to claim it: a second message costs one claim that is lost.
+    """
     cutoff = timezone.now() - QUEUE_GRACE
     waiting = Job.objects.filter(state=JobState.QUEUED, enqueued_at__lt=cutoff).order_by("pk")
     queued = list(waiting.values_list("pk", "kind")[:PER_ROUND])
     if not queued:
         return 0
     try:
-        known = queueing.waiting_or_started()
-        lost = [(number, JobKind(kind)) for number, kind in queued if number not in known]
+        waiting_there = queueing.waiting()
+        lost = [(number, JobKind(kind)) for number, kind in queued if number not in waiting_there]
         queueing.push_now(lost)
     except RedisError as error:
         logger.warning("redis cannot be reached; %d queued jobs wait for it: %s", len(queued), error)
@@ -62,6 +87,6 @@ def push_lost_jobs() -> int:
 
 def reconcile() -> None:
     """One round of all of it. Each step is safe to repeat and safe beside a second clock."""
-    for step in (recover_silent_jobs, queue_due_retries, push_lost_jobs):
+    for step in (recover_silent_jobs, recover_silent_ranges, queue_due_retries, push_lost_jobs):
         if count := step():
             logger.info("%s: %d", step.__name__, count)

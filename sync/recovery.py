@@ -5,27 +5,30 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from django.db import transaction
 from django.db.models.functions import Now
 
 from opsconsole import audit
-from sync.failures import LOOPING_AFTER, Failure, fingerprint, retry_delay
+from sync.failures import Failure, fingerprint, retry_delay
+from sync.looping import evidence_of, limits, looping_sentence
 from sync.models import (
     Attempt,
     AttemptOutcome,
     EventLevel,
     Job,
     JobEvent,
+    JobRange,
     JobState,
     Phase,
     SkippedOrganization,
     SkipReason,
+    StopStep,
 )
 from sync.models.states import HELD_STATES
 from sync.operations.workers import WorkerIdentity
-from sync.queueing import JOB_FUNCTION, enqueue_after_commit
+from sync.queueing import HELP_FUNCTION, JOB_FUNCTION, enqueue_after_commit
 from sync.signals import job_ended, job_looping
 
 LOOPING_ERROR = "Looping"
@@ -43,7 +46,8 @@ class BadEnd:
 
 def end_attempt(job: Job, outcome: AttemptOutcome, *, error: str = "", peak_memory: int | None = None) -> None:
     """Close the attempt that holds `job` (by its fence), once; a second call changes nothing."""
-    Attempt.objects.filter(job_id=job.pk, number=job.fence, outcome=AttemptOutcome.RUNNING).update(
+    leading = Attempt.objects.filter(job_id=job.pk, range_number=0, number=job.fence)
+    leading.filter(outcome=AttemptOutcome.RUNNING).update(
         outcome=outcome, ended_at=Now(), error=error, peak_memory=peak_memory, scanned_after=job.scanned
     )
 
@@ -107,46 +111,66 @@ def give_back_all(jobs: Sequence[Job]) -> None:
         with transaction.atomic():
             if Job.objects.give_back(job.pk, job.fence):
                 enqueue_after_commit([job])
-            elif not Job.objects.hold_back(job.pk, job.fence) and Job.objects.end(
-                job.pk, job.fence, JobState.CANCELLED
-            ):
-                say(job, "Cancelled before it began.")
-                _announce(job)
+            elif not Job.objects.hold_back(job.pk, job.fence):
+                _end_cancelled(job, "Cancelled before it began.", heard=True)
 
 
 def finish_cancelled(job: Job, reason: str, peak_memory: int | None) -> None:
     with transaction.atomic():
-        if Job.objects.end(job.pk, job.fence, JobState.CANCELLED):
+        if _end_cancelled(job, reason, heard=True):
             end_attempt(job, AttemptOutcome.CANCELLED, peak_memory=peak_memory)
-            say(job, reason)
-            _announce(job)
+
+
+def _end_cancelled(job: Job, sentence: str, level: EventLevel = EventLevel.INFO, *, heard: bool = False) -> bool:
+    """End a held job as cancelled, and with it every step that was asked of its process. False: it is not held.
+
+    `heard`: the process itself ended it, because it was asked.
+    """
+    if not Job.objects.end(job.pk, job.fence, JobState.CANCELLED):
+        return False
+    say(job, sentence, level)
+    ended_by_itself = f"Ended by process {os.getpid()} itself: " if heard else ""
+    StopStep.objects.close(job.pk, job.fence, f"{ended_by_itself}{sentence}", heard=heard)
+    _announce(job)
+    return True
 
 
 def hibernate(job: Job, reason: str, peak_memory: int | None) -> None:
-    """End at a checkpoint and go on later in another process. Costs no retry and is no bad end."""
+    """End at a checkpoint and go on later in another process. Costs no retry, and is no bad end by itself."""
     with transaction.atomic():
-        given_back = Job.objects.give_back(job.pk, job.fence)
-        if not given_back and not Job.objects.hold_back(job.pk, job.fence):
-            finish_cancelled(job, reason, peak_memory)
+        locked = _held(job)
+        if locked is None:
             return
-        end_attempt(job, AttemptOutcome.HIBERNATED, error=reason, peak_memory=peak_memory)
-        say(job, reason)
-        if given_back:
-            enqueue_after_commit([job])
+        if locked.status is JobState.CANCELLING:
+            finish_cancelled(locked, reason, peak_memory)
+            return
+        end_attempt(locked, AttemptOutcome.HIBERNATED, error=reason, peak_memory=peak_memory)
+        say(locked, reason)
+        if locked.status is JobState.PAUSING:
+            Job.objects.hold_back(locked.pk, locked.fence)
+        elif not _stopped_looping(locked, reason, stalled=0):
+            Job.objects.give_back(locked.pk, locked.fence)
+            enqueue_after_commit([locked])
+
+
+def _held(job: Job) -> Job | None:
+    """The job's row, locked; None where this attempt no longer holds it: it ended, or somebody else recovered it."""
+    return Job.objects.select_for_update().filter(pk=job.pk).held(job.fence).first()
 
 
 def fail(job: Job, failure: Failure, peak_memory: int | None) -> None:
     """An attempt failed with an error: retry later, or dead letter. What was to end or to pause anyway, does."""
     with transaction.atomic():
-        locked = Job.objects.select_for_update().filter(pk=job.pk).held(job.fence).first()
+        locked = _held(job)
         if locked is None:
             return
         end_attempt(locked, AttemptOutcome.FAILED, error=failure.sentence, peak_memory=peak_memory)
         delay = retry_delay(locked.failures) if failure.transient else None
         if locked.status is JobState.CANCELLING:
-            Job.objects.end(locked.pk, locked.fence, JobState.CANCELLED)
-            say(locked, f"{failure.sentence} It was being cancelled: cancelled.", EventLevel.WARNING)
-            _announce(locked)
+            sentence = f"{failure.sentence} It was being cancelled: cancelled."
+            _end_cancelled(locked, sentence, EventLevel.WARNING, heard=True)
+        elif _stopped_looping(locked, failure.sentence, stalled=0):
+            return
         elif delay is None:
             Job.objects.end(locked.pk, locked.fence, JobState.FAILED, **_failed(locked, failure))
             say(locked, failure.sentence, EventLevel.ERROR)
@@ -172,49 +196,96 @@ def _failed(job: Job, failure: Failure) -> dict[str, object]:
 def recover(job: Job, end: BadEnd) -> None:
     """An attempt is gone without a word: queue the job again from its checkpoint, or stop it where it loops."""
     with transaction.atomic():
-        locked = Job.objects.select_for_update().filter(pk=job.pk).held(job.fence).first()
+        if locked := _held(job):
+            _recover(locked, end)
+
+
+def recover_silent(job: Job, end: BadEnd, *, seconds: float) -> bool:
+    """Recover a job that has been silent for so long, and still is once its row is locked. False where it was not.
+
+    Does not wait for the row: who has it locked may stand still, and the clock has other jobs to see to.
+    """
+    with transaction.atomic():
+        silent = Job.objects.silent_for(seconds).filter(pk=job.pk, fence=job.fence)
+        locked = silent.select_for_update(skip_locked=True).first()
         if locked is None:
-            return  # it ended by itself after all, or somebody else has recovered it
-        end_attempt(locked, end.outcome, error=end.sentence, peak_memory=end.peak_memory)
-        if locked.status is JobState.CANCELLING:
-            Job.objects.end(locked.pk, locked.fence, JobState.CANCELLED)
-            say(locked, f"{end.sentence} It was being cancelled: cancelled.")
-            _announce(locked)
-        elif locked.status is JobState.PAUSING:
-            Job.objects.hold_back(locked.pk, locked.fence)
-            say(locked, f"{end.sentence} It was being paused: held back.")
-        elif locked.stalled_attempts + 1 >= LOOPING_AFTER:
-            _stop_looping(locked, end)
-        else:
-            Job.objects.give_back(locked.pk, locked.fence, stalled_attempts=locked.stalled_attempts + 1)
-            say(locked, f"{end.sentence} Queued again from its checkpoint.", EventLevel.WARNING)
-            enqueue_after_commit([locked])
+            return False
+        _recover(locked, end)
+        return True
 
 
-def _stop_looping(job: Job, end: BadEnd) -> None:
-    attempts = job.stalled_attempts + 1
-    sentence = f"{attempts} attempts in a row ended without the checkpoint moving: looping. The last: {end.sentence}"
+def _recover(locked: Job, end: BadEnd) -> None:
+    end_attempt(locked, end.outcome, error=end.sentence, peak_memory=end.peak_memory)
+    if locked.status is JobState.CANCELLING:
+        _end_cancelled(locked, f"{end.sentence} It was being cancelled: cancelled.")
+    elif locked.status is JobState.PAUSING:
+        Job.objects.hold_back(locked.pk, locked.fence)
+        say(locked, f"{end.sentence} It was being paused: held back.")
+    elif not _stopped_looping(locked, end.sentence, stalled=locked.stalled_attempts + 1):
+        Job.objects.give_back(locked.pk, locked.fence, stalled_attempts=locked.stalled_attempts + 1)
+        say(locked, f"{end.sentence} Queued again from its checkpoint.", EventLevel.WARNING)
+        enqueue_after_commit([locked])
+
+
+def leave_range(
+    part: JobRange,
+    outcome: AttemptOutcome,
+    *,
+    error: str = "",
+    peak_memory: int | None = None,
+    badly: bool = False,
+) -> bool:
+    """Let go of a range, where it is not done, and close the attempt of the helper that had it. False where there was
+    none: whoever leads the job had the range, or this was done before."""
+    with transaction.atomic():
+        # The job before its range, as everybody who holds both.
+        Job.objects.select_for_update().only("pk").get(pk=part.job_id)
+        JobRange.objects.let_go(part.pk, part.fence, badly=badly)
+        scanned = JobRange.objects.values_list("scanned", flat=True).get(pk=part.pk)
+        open_attempt = Attempt.objects.filter(
+            job_id=part.job_id, range_number=part.number, number=part.fence, outcome=AttemptOutcome.RUNNING
+        )
+        return bool(
+            open_attempt.update(
+                outcome=outcome, ended_at=Now(), error=error, peak_memory=peak_memory, scanned_after=scanned
+            )
+        )
+
+
+def recover_range(part: JobRange, end: BadEnd) -> None:
+    """A worker is gone without a word: its range, given with its job, waits again, with its checkpoint. What follows
+    for the job, where that worker led it, is `recover`'s to say."""
+    with transaction.atomic():
+        if leave_range(part, end.outcome, error=end.sentence, peak_memory=end.peak_memory, badly=True):
+            sentence = f"Range {part.number}: {end.sentence} Another worker goes on from its checkpoint."
+            say(part.job, sentence, EventLevel.WARNING)
+
+
+def _stopped_looping(job: Job, last: str, *, stalled: int) -> bool:
+    """Whether `job`, locked, loops now that its attempt has ended; then it is stopped. `last` is how that ended."""
+    repeated = looping_sentence(evidence_of(job, stalled=stalled), limits())
+    if repeated is None:
+        return False
+    sentence = f"{repeated} The last: {last}"
     Job.objects.end(
         job.pk,
         job.fence,
         JobState.LOOPING,
+        stalled_attempts=stalled,
         error=sentence,
         error_type=LOOPING_ERROR,
-        error_fingerprint=fingerprint(LOOPING_ERROR, end.sentence),
-        stalled_attempts=attempts,
+        error_fingerprint=fingerprint(LOOPING_ERROR, last),
     )
+    _leave_out(job, sentence)
+    return True
+
+
+def _leave_out(job: Job, sentence: str) -> None:
+    """Say why a looping job was stopped, and take its organization out of the batches to come."""
     say(job, sentence, EventLevel.ERROR)
     if job.organization_id:
-        SkippedOrganization.objects.open().get_or_create(
-            organization_id=job.organization_id,
-            defaults={
-                "name": job.organization_name,
-                "reason": SkipReason.LOOPED,
-                "note": sentence,
-                "job": job,
-                "skipped_by": audit.CLOCK.name,
-            },
-        )
+        names, numbers = {job.organization_id: job.organization_name}, {job.organization_id: job.pk}
+        SkippedOrganization.objects.put_on(names, SkipReason.LOOPED, sentence, audit.CLOCK.name, numbers)
         audit.record(audit.CLOCK, "organization.skipped", f"job:{job.pk}", trace_id=job.trace_id, reason=sentence)
     transaction.on_commit(lambda: job_looping.send(sender=Job, job_id=job.pk))
     _announce(job)
@@ -230,17 +301,22 @@ def record_killed_horse(
     **_: object,
 ) -> None:
     """Receiver of `work_horse_killed`: the parent saw its child die, so nobody need wait for the heartbeat to age."""
-    if function != JOB_FUNCTION:
+    if function not in (JOB_FUNCTION, HELP_FUNCTION):
         return
-    # Whatever this worker holds was its child's: the job that RQ named, or those of the sweep behind it.
+    end = BadEnd(AttemptOutcome.KILLED, describe_wait_status(wait_status), peak_memory)
+    # Whatever this worker holds was its child's: the job that RQ named, those of the sweep behind it, or a range.
+    for part in JobRange.objects.running().filter(worker=worker).select_related("job").order_by("pk"):
+        recover_range(part, end)
     for job in Job.objects.filter(worker=worker, state__in=HELD_STATES).order_by("pk"):
-        recover(job, BadEnd(AttemptOutcome.KILLED, describe_wait_status(wait_status), peak_memory))
+        asked = describe_wait_status(wait_status, asked=True)
+        recover(job, replace(end, sentence=asked) if job.status is JobState.CANCELLING else end)
 
 
-def describe_wait_status(status: int | None) -> str:
+def describe_wait_status(status: int | None, *, asked: bool = False) -> str:
+    """How a child ended, by what the kernel told its parent. `asked`: somebody wanted it to end."""
     if status is not None and os.WIFSIGNALED(status):
         name = signal.Signals(os.WTERMSIG(status)).name
-        hint = " (by the kernel, when memory runs out)" if name == "SIGKILL" else ""
+        hint = " (by the kernel, when memory runs out)" if name == "SIGKILL" and not asked else ""
         return f"The worker's process was killed by {name}{hint}."
     code = os.waitstatus_to_exitcode(status) if status is not None else "unknown"
     return f"The worker's process ended with exit status {code} before the job was done."

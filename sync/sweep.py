@@ -58,7 +58,7 @@ class Sweep:
 
     def run(self) -> None:
         deadline = self._clock() + LONGEST_SECONDS
-        while not stop_requested() and self._clock() < deadline:
+        while not stop_requested() and self._clock() < deadline and not queueing.is_paused("default"):
             waiting = list(Job.objects.untouched().exclude(pk__in=self._seen).order_by("pk")[:GROUP])
             if not waiting:
                 return
@@ -84,7 +84,7 @@ class Sweep:
     def _run_group(self, group: Group) -> None:
         self._finish_equal(group.equal)
         for job_id in sorted(group.different):
-            if stop_requested():
+            if stop_requested() or queueing.is_paused("default"):
                 return
             # One at a time: what differs takes a while, and another worker may be free for the next.
             if claimed := Job.objects.claim(job_id, self._worker):

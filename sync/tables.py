@@ -155,13 +155,59 @@ class EditableStagedTable(StagedTable):
 class AttemptTable(ListTable):
     empty = "No worker has taken it yet."
 
-    number = NumberColumn(verbose_name="Attempt")
+    number = cell("attempt_number", verbose_name="Attempt", attrs=NUMBERS)
     end = cell("attempt_end", accessor="pk", verbose_name="How it ended", attrs={"td": {"class": "wide"}})
     worker = cell("attempt_worker", verbose_name="Worker and process")
     times = cell("attempt_times", accessor="pk", verbose_name="From, to (UTC)", attrs={"td": {"class": "when"}})
     took = TookColumn()
     rows = cell("attempt_rows", accessor="pk", verbose_name="Tasks walked", attrs=NUMBERS)
     peak_memory = NumberColumn(unit="size")
+
+
+class RangeTable(ListTable):
+    """The ranges of one job that is split."""
+
+    number = NumberColumn(verbose_name="Range")
+    status = BadgeColumn(verbose_name="State")
+    worker = cell("range_worker", verbose_name="Worker")
+    keys = cell("range_keys", accessor="pk", verbose_name="Keys behind, up to", attrs={"td": {"class": "wide"}})
+    scanned = NumberColumn(verbose_name="Tasks walked")
+    drift = NumberColumn()
+    published = NumberColumn()
+
+
+class DeadGroupTable(ListTable):
+    """Rows are `DeadGroup`s."""
+
+    empty = "No dead letters."
+
+    sentence = cell("error_sentence", verbose_name="Reason, as the latest job has it", attrs={"td": {"class": "wide"}})
+    jobs = cell("dead_jobs", verbose_name="Jobs", attrs=NUMBERS)
+    latest = LinkColumn(
+        accessor="latest_job", verbose_name="Latest job", address=lambda row: reverse("sync:job", args=[row.latest_job])
+    )
+    last_ended = WhenColumn(verbose_name="Last ended")
+
+
+class LadderTable(ListTable):
+    """Rows are `LadderRow`s."""
+
+    empty = "Nobody has asked it to end."
+
+    step = cell("ladder_step", accessor="step", verbose_name="Step")
+    requested_at = cell("ladder_requested", accessor="step", verbose_name="Requested (UTC)")
+    acknowledged_at = WhenColumn(accessor="step__acknowledged_at", verbose_name="Acknowledged")
+    ended_at = WhenColumn(accessor="step__ended_at", verbose_name="Ended")
+    process = cell("ladder_process", accessor="attempt", verbose_name="Worker and process")
+    evidence = cell("ladder_evidence", accessor="step", verbose_name="Evidence", attrs={"td": {"class": "wide"}})
+
+
+class SetAsideTable(ListTable):
+    """Tasks that one job went on without."""
+
+    task_id = cell("drift_task", verbose_name="Task")
+    step = ConsoleColumn(verbose_name="Could not")
+    error = ConsoleColumn(verbose_name="What was said", attrs={"td": {"class": "wide"}})
 
 
 class DriftTable(ListTable):

@@ -15,6 +15,7 @@ import psycopg
 from opsconsole.demo.addresses import ServerAddresses, write_private
 from opsconsole.demo.company import Size, create_schema, drop_schema, populate
 from opsconsole.demo.gap import Gap, make_gap
+from opsconsole.demo.uploads import ensure_uploads
 from opsconsole.errors import UnavailableError, UsageError
 
 NOTE = "gap.json"
@@ -43,6 +44,10 @@ def found_company(folder: Path, addresses: ServerAddresses, plan: Plan, say: Cal
         except (psycopg.OperationalError, psycopg.errors.InsufficientPrivilege) as error:
             raise UnavailableError(f"The company's databases cannot be written: {str(error).strip()}") from error
         write_private(note, json.dumps(describe_gap(gap)))
+    try:
+        ensure_uploads(source, seed=plan.seed)
+    except (psycopg.OperationalError, psycopg.errors.InsufficientPrivilege) as error:
+        raise UnavailableError(f"The company's uploads cannot be written: {str(error).strip()}") from error
     return read_gap(json.loads(note.read_text()))
 
 
@@ -52,16 +57,30 @@ def _clear(addresses: ServerAddresses) -> None:
         if f"{side}_OWNER_DATABASE_URL" in addresses.given and _has_tables(url):
             raise UsageError(
                 f"{side}_OWNER_DATABASE_URL names a database that already has a table of the demonstration's names "
-                f"(organizations, tasks, tombstones), which it will not touch: give an empty database."
+                f"(organizations, tasks, tombstones, uploaded_files), which it will not touch: give an empty database."
             )
     drop_schema(addresses.source_owner_url, addresses.index_owner_url)
 
 
 def _has_tables(url: str) -> bool:
-    found = "SELECT coalesce(to_regclass('organizations'), to_regclass('tasks'), to_regclass('tombstones')) IS NOT NULL"
+    found = (
+        "SELECT coalesce(to_regclass('organizations'), to_regclass('tasks'), to_regclass('tombstones'),"
+        " to_regclass('uploaded_files')) IS NOT NULL"
+    )
     with psycopg.connect(url, connect_timeout=5) as connection:
         row = connection.execute(found).fetchone()
     return bool(row and row[0])
+
+
+def quiet_organization(source_owner_url: str, gap: Gap) -> UUID:
+    """The smallest organization that the gap has not hit: one to be looked at again and again, in nobody's way."""
+    smallest = (
+        "SELECT o.id FROM organizations o LEFT JOIN tasks t ON t.organization_id = o.id"
+        " WHERE o.id <> ALL(%s) GROUP BY o.id ORDER BY count(t.id), o.id LIMIT 1"
+    )
+    with psycopg.connect(source_owner_url, connect_timeout=5) as connection:
+        row = connection.execute(smallest, [list(gap.organizations)]).fetchone()
+    return row[0] if row else gap.organizations[0]
 
 
 def describe_gap(gap: Gap) -> dict[str, object]:

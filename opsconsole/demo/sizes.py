@@ -137,7 +137,7 @@ def _name_organizations(source_owner_url: str, layout: Layout) -> None:
 
 
 def _source_finish(layout: Layout) -> Iterator[sql.Composed | sql.SQL]:
-    yield sql.SQL("CREATE INDEX ON tasks (updated_at, organization_id)")
+    yield sql.SQL("CREATE INDEX ON tasks (updated_at, organization_id) INCLUDE (status)")
     yield from _finish(layout, also=("deleted_at",))
 
 

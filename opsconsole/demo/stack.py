@@ -13,7 +13,7 @@ from pathlib import Path
 
 from opsconsole.demo.addresses import ServerAddresses, write_private
 from opsconsole.demo.estate_file import write_estate
-from opsconsole.demo.founding import Plan, describe_gap, found_company
+from opsconsole.demo.founding import Plan, describe_gap, found_company, quiet_organization
 from opsconsole.demo.gap import Gap
 from opsconsole.demo.logins import login_passwords
 from opsconsole.demo.ports import accepts, free_port
@@ -67,10 +67,12 @@ class Stack:
         (self.folder / RUNNING).unlink(missing_ok=True)  # of an owner that was killed
         self.environment = self._child_environment(addresses)
         self.gap = found_company(self.folder, addresses, self.wish.plan, self._say)
+        quiet = quiet_organization(addresses.source_owner_url, self.gap)
+        write_estate(self.folder, addresses.kafka_api_version, str(quiet))
         self._say("Preparing the console's database ...")
         self.run_manage("migrate", "--verbosity", "0")
         self._make_logins()
-        self._say("Starting web, two workers, clock and indexer ...")
+        self._say("Starting web, two workers, clock, indexer and uploads ...")
         self.port = free_port(self.wish.port)
         self.children = [Child(command, self.folder) for command in self._commands(addresses)]
         for child in self.children:
@@ -139,8 +141,11 @@ class Stack:
             "KAFKA_API_VERSION": addresses.kafka_api_version,
         }
         indexer = (sys.executable, "-m", "opsconsole.demo.indexer")
+        uploads = (sys.executable, "-m", "opsconsole.demo.uploads")
+        for_uploads = {"SOURCE_OWNER_DATABASE_URL": addresses.source_owner_url}
         return [
             Command("indexer", indexer, environment=self.environment | for_indexer),
+            Command("uploads", uploads, environment=self.environment | for_uploads),
             Command("worker-1", worker, environment=self.environment, patience=WORKER_PATIENCE),
             Command("worker-2", worker, environment=self.environment, patience=WORKER_PATIENCE),
             Command("clock", (*MANAGE, "clock"), environment=self.environment),

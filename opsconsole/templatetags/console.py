@@ -66,15 +66,16 @@ def when(moment: datetime | None, beside: bool = False, zone: bool = True) -> Sa
 
 
 @register.simple_tag
-def progress(value: int | None, most: int | None, label: str, *, text: bool = True) -> SafeString:
-    """A bar named `label`; without a known `most` (None or 0) it only says how far things are."""
+def progress(value: int | None, most: int | None, label: str, *, text: bool = True, about: bool = False) -> SafeString:
+    """A bar named `label`; without a known `most` (None or 0) it only says how far things are. `about`: `most` is an
+    estimate, and said to be."""
     done = value or 0
     if not most:
         bar = format_html('<progress aria-label="{}"></progress>', label)
         said = words.number(done)
     else:
         bar = format_html('<progress value="{}" max="{}" aria-label="{}"></progress>', min(done, most), most, label)
-        said = f"{words.number(done)} of {words.number(most)} ({percent(done, most)})"
+        said = f"{words.number(done)} of {'about ' if about else ''}{words.number(most)} ({percent(done, most)})"
     said_html = format_html('<span class="progress-text">{}</span>', said) if text else ""
     return format_html('<span class="progress">{}{}</span>', bar, said_html)
 

@@ -23,7 +23,8 @@
     element.dataset.utc ??= element.title;
     element.title = `${element.dataset.utc}\n${local(moment)} ${zone}\n${ago(moment)}`;
     const beside = element.nextElementSibling;
-    if (beside?.classList.contains("when-local")) beside.textContent = `${local(moment).slice(11)} ${zone}`;
+    const same = moment.getTimezoneOffset() === 0;
+    if (beside?.classList.contains("when-local")) beside.textContent = same ? "" : `${local(moment).slice(11)} ${zone}`;
   }
 
   // yyyy-mm-dd hh:mm[:ss], read as UTC.

@@ -1,4 +1,4 @@
-"""Many jobs at once: what would be changed, then cancel or retry. What is answered is what the database changed."""
+"""Many jobs at once: what would be changed, then end or retry them. What is answered is what the database changed."""
 
 from __future__ import annotations
 
@@ -14,27 +14,30 @@ from opsconsole import audit
 from opsconsole.errors import UsageError
 from opsconsole.keyset import CappedCount, capped_count
 from sync import queueing
-from sync.models import Batch, BatchState, EventLevel, Job, JobState
-from sync.models.states import ACTIVE_STATES, ORGANIZATION_KINDS, UNSUCCESSFUL_STATES, WAITING_STATES
+from sync.models import Batch, BatchState, Job, JobState, Step
+from sync.models.states import ACTIVE_STATES, HELD_STATES, ORGANIZATION_KINDS, UNSUCCESSFUL_STATES
 from sync.operations.batches import advance, close_ended_batches, reopen
 from sync.operations.batches.pacing import problems_of
 from sync.operations.batches.start import note
 from sync.operations.jobs import RETRYABLE
+from sync.operations.ladder import Climbed, Target, climb_all
 
 MOST = 1_000
 """Jobs at once: one statement, one audit row, and a number that a person can still have meant."""
 
 SAMPLE = 10
 CANCELLABLE = tuple(state for state in ACTIVE_STATES if state is not JobState.CANCELLING)
-STOPPABLE_STATES = (JobState.RUNNING, JobState.PAUSING)
 
 
 class Act(StrEnum):
     """What can be done to many jobs."""
 
     CANCEL = "cancel"
+    STOP = "stop"
+    KILL = "kill"
     RETRY = "retry"
     SKIP = "skip"
+    DELETE = "delete"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +47,7 @@ class Selection:
     `states` counts them by state; `organizations` has the first few as (id, name); `left_out` those it cannot take.
     """
 
-    jobs: tuple[int, ...]
+    jobs: tuple[Target, ...]
     states: tuple[tuple[JobState, int], ...]
     organizations: tuple[tuple[str, str], ...]
     organization_total: int
@@ -54,8 +57,11 @@ class Selection:
 
 FITTING = {
     Act.CANCEL: Q(state__in=CANCELLABLE),
+    Act.STOP: Q(state__in=HELD_STATES),
+    Act.KILL: Q(state__in=HELD_STATES),
     Act.RETRY: Q(state__in=RETRYABLE),
     Act.SKIP: ~Q(organization_id=""),
+    Act.DELETE: ~Q(state__in=ACTIVE_STATES),
 }
 """The jobs that an act can do something to."""
 
@@ -63,39 +69,19 @@ FITTING = {
 def select(act: Act, jobs: QuerySet[Job]) -> Selection:
     """What `act` would take of `jobs`. Two queries, each bounded by MOST."""
     possible = jobs.filter(FITTING[act])
-    rows = list(possible.order_by("-pk").values_list("pk", "state", "organization_id", "organization_name")[: MOST + 1])
+    columns = ("pk", "fence", "state", "organization_id", "organization_name")
+    rows = list(possible.order_by("-pk").values_list(*columns)[: MOST + 1])
     taken = rows[:MOST]
-    counts = Counter(state for _, state, _, _ in taken)
-    names = {organization: name for _, _, organization, name in reversed(taken) if organization}
+    counts = Counter(state for _, _, state, _, _ in taken)
+    names = {organization: name for *_, organization, name in reversed(taken) if organization}
     return Selection(
-        jobs=tuple(number for number, *_ in taken),
+        jobs=tuple(Target(number, fence) for number, fence, *_ in taken),
         states=tuple((state, counts[state]) for state in JobState if counts[state]),
         organizations=tuple(names.items())[:SAMPLE],
         organization_total=len(names),
         left_out=capped_count(jobs.exclude(FITTING[act]), MOST),
         more=len(rows) > MOST,
     )
-
-
-@dataclass(frozen=True, slots=True)
-class Stopped:
-    """How many waiting jobs were cancelled and how many running ones were asked to stop; `jobs` are both."""
-
-    cancelled: int
-    asked: int
-    jobs: tuple[int, ...]
-    batches: tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class CancelResult:
-    cancelled: int
-    asked: int
-    unchanged: int
-
-    def sentence(self) -> str:
-        unchanged = f"; {self.unchanged:,} had ended or were stopping already" if self.unchanged else ""
-        return f"{self.cancelled:,} waiting jobs cancelled, {self.asked:,} running ones asked to stop{unchanged}."
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +107,7 @@ class RetriedJobs:
         return "; ".join(parts) + "."
 
 
-def require_few(job_ids: Collection[int]) -> None:
+def require_few(job_ids: Collection[object]) -> None:
     """Raises UsageError above MOST jobs, or for none."""
     if not job_ids:
         raise UsageError("No job was chosen; nothing was changed.")
@@ -129,41 +115,18 @@ def require_few(job_ids: Collection[int]) -> None:
         raise UsageError(f"{len(job_ids):,} jobs are too many at once; allowed are {MOST:,}. Nothing was changed.")
 
 
-def cancel_jobs(job_ids: Sequence[int], actor: audit.Actor, reason: str) -> CancelResult:
-    """Cancel those that wait at once, ask those that run to stop at their next chunk. Raises UsageError."""
-    require_few(job_ids)
-    with transaction.atomic():
-        stopped = stop(lock_jobs(job_ids), f"by {actor.name}: {reason}")
-        result = CancelResult(stopped.cancelled, stopped.asked, len(set(job_ids)) - stopped.cancelled - stopped.asked)
-        audit.record(
-            actor,
-            "jobs.cancelled",
-            "jobs",
-            reason=reason,
-            cancelled=result.cancelled,
-            asked=result.asked,
-            jobs=list(stopped.jobs),
-        )
-    move(stopped.batches)
-    return result
+def climb_jobs(targets: Sequence[Target], step: Step, actor: audit.Actor, reason: str) -> Climbed:
+    """Take a step of the ladder on jobs: those that wait are cancelled at once. Raises UsageError."""
+    require_few(targets)
+    climbed = climb_all(targets, step, actor, reason)
+    move(climbed.batches)
+    return climbed
 
 
 def lock_jobs(job_ids: Iterable[int]) -> list[Job]:
     """The jobs with what an act needs to know of them, locked in the order of their numbers."""
     jobs = Job.objects.filter(pk__in=job_ids).order_by("pk").select_for_update()
-    return list(jobs.only("kind", "state", "batch_id", "organization_id", "organization_name"))
-
-
-def stop(locked: Sequence[Job], because: str) -> Stopped:
-    """Cancel the waiting and ask the running ones of jobs that the caller has locked. A line in the log of each."""
-    waiting = [job.pk for job in locked if job.state in WAITING_STATES]
-    running = [job.pk for job in locked if job.state in STOPPABLE_STATES]
-    cancelled = Job.objects.filter(pk__in=waiting).cancel_waiting()
-    asked = Job.objects.filter(pk__in=running).ask_to_cancel()
-    note(waiting, f"Cancelled {because}.", EventLevel.WARNING)
-    note(running, f"Asked to stop at the next chunk {because}.", EventLevel.WARNING)
-    batches = {job.batch_id for job in locked if job.batch_id and job.pk in {*waiting, *running}}
-    return Stopped(cancelled, asked, (*waiting, *running), tuple(sorted(batches)))
+    return list(jobs.only("kind", "state", "fence", "batch_id", "organization_id", "organization_name"))
 
 
 def move(batch_ids: Sequence[int]) -> None:

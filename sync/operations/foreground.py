@@ -23,7 +23,7 @@ def run_in_foreground(job: Job, on_progress: Callable[[Job], None]) -> Job:
     watcher = threading.Thread(target=_watch, args=(job.pk, done, on_progress), daemon=True)
     watcher.start()
     try:
-        run_as(job.pk, this_process(name=f"command-{this_process().pid}"))
+        run_as(job.pk, this_process())
     finally:
         done.set()
         watcher.join()

@@ -1,4 +1,4 @@
-"""Single jobs: check one organization, sync some tasks by hand, cancel, retry."""
+"""Single jobs: check one organization, sync some tasks by hand, retry. Ending one is `ladder`'s."""
 
 from __future__ import annotations
 
@@ -13,12 +13,11 @@ from opsconsole.errors import UsageError
 from opsconsole.keys import Key
 from sync import queueing
 from sync.index import open_index
-from sync.models import EventLevel, Job, JobEvent, JobKind, JobState, Mode
+from sync.models import Job, JobEvent, JobKind, JobState, Mode
 from sync.models.states import ORGANIZATION_KINDS
 from sync.operations.batches import reopen
 from sync.operations.ids import organization_rules, require_keys, some_of, task_rules
 from sync.operations.staging import known_organizations
-from sync.signals import job_ended
 from sync.source import Source
 
 MOST_TASKS = 10_000
@@ -122,31 +121,6 @@ def find_job(number: str) -> Job:
     if job is None:
         raise UsageError(f"There is no job {number!r}; job numbers are whole numbers, as the job list shows them.")
     return job
-
-
-def cancel(job: Job, actor: audit.Actor, reason: str = "") -> JobState:
-    """Cancel a waiting job at once, or ask a running one to stop at its next chunk. Returns the state it has now.
-
-    What it has found stays. Raises UsageError where the job has ended already.
-    """
-    with transaction.atomic():
-        one = Job.objects.filter(pk=job.pk)
-        cancelled, asked = one.cancel_waiting(), one.ask_to_cancel()
-        job.refresh_from_db()
-        if not cancelled and not asked and job.status is not JobState.CANCELLING:
-            raise UsageError(
-                f"Job {job.pk} has ended already ({job.status.label.lower()}); there is nothing to cancel."
-            )
-        if cancelled or asked:
-            note = "Cancelled" if cancelled else "Asked to stop at the next chunk"
-            because = f": {reason}" if reason else ""
-            JobEvent.objects.create(
-                job=job, attempt=job.fence, level=EventLevel.WARNING, message=f"{note} by {actor.name}{because}."
-            )
-            audit.record(actor, "job.cancelled", f"job:{job.pk}", reason=reason, trace_id=job.trace_id)
-        if cancelled:
-            transaction.on_commit(lambda: job_ended.send(sender=Job, job_id=job.pk))
-    return job.status
 
 
 def retry(job: Job, actor: audit.Actor, reason: str = "") -> None:

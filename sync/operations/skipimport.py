@@ -15,10 +15,11 @@ from opsconsole import audit, estate
 from opsconsole.errors import UsageError
 from opsconsole.keys import restore_key
 from sync.models import Job, SkippedOrganization, SkipReason
+from sync.models.staging import ROWS_PER_STATEMENT
 from sync.operations.ids import organization_rules
 from sync.operations.ids.lookup import KEYS_PER_QUERY
 from sync.operations.skipfile import RowError, SkipFile, SkipRow, read_skip_file
-from sync.operations.skiplist import ROWS_PER_STATEMENT, tidy_note
+from sync.operations.skiplist import tidy_note
 from sync.source import Source
 
 STILL_OPEN = "says that it is resolved, and it is on the list still; take it off there, with a reason"

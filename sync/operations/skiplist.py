@@ -16,7 +16,6 @@ from sync.models.states import ORGANIZATION_KINDS
 from sync.operations.ids import organization_rules, require_keys
 from sync.operations.staging import known_organizations
 
-ROWS_PER_STATEMENT = 5_000
 LONGEST_NOTE = 5_000
 LONGEST_RESOLUTION = 200
 
@@ -50,16 +49,12 @@ def skip(
         raise UsageError(f"The note cannot be kept; allowed are {LONGEST_NOTE:,} characters of text.")
     keys = require_keys(lines, organization_rules(estate.current().source))
     names = known_organizations(keys)
-    rows = [
-        SkippedOrganization(
-            organization_id=str(key), name=names[key], reason=reason, note=note, job=job, skipped_by=actor.name
-        )
-        for key in keys
-    ]
     with transaction.atomic():
-        already = SkippedOrganization.objects.open_organizations([str(key) for key in keys])
-        SkippedOrganization.objects.bulk_create(rows, batch_size=ROWS_PER_STATEMENT, ignore_conflicts=True)
-        result = SkipResult(len(rows) - len(already), len(already))
+        jobs = {str(key): job.pk for key in keys} if job else None
+        added = SkippedOrganization.objects.put_on(
+            {str(key): names[key] for key in keys}, reason, note, actor.name, jobs
+        )
+        result = SkipResult(len(added), len(keys) - len(added))
         audit.record(
             actor,
             "organizations.skipped",
@@ -102,11 +97,12 @@ def resolve_missed() -> None:
 def resolve_synced(jobs: QuerySet[Job]) -> int:
     """Resolve open entries whose organization one of `jobs` has synced since. Returns how many.
 
-    Synced is: mode sync, done, nothing unresolved, and its last attempt began after the entry was made. A window counts
-    as well as the whole organization: it is what people sync a skipped one by.
+    Synced is: mode sync, done, nothing unresolved or set aside, and its last attempt began after the entry was made.
+    A window counts as well as the whole organization: it is what people sync a skipped one by.
     """
-    good = jobs.filter(kind__in=ORGANIZATION_KINDS, mode=Mode.SYNC, state=JobState.DONE, unresolved=0)
-    last = Attempt.objects.filter(job=OuterRef("pk")).order_by("-number").values("started_at")[:1]
+    good = jobs.filter(kind__in=ORGANIZATION_KINDS, mode=Mode.SYNC, state=JobState.DONE, unresolved=0, set_aside=0)
+    leading = Attempt.objects.filter(job=OuterRef("pk"), range_number=0)
+    last = leading.order_by("-number").values("started_at")[:1]
     begun = good.annotate(last_started_at=Subquery(last, output_field=DateTimeField()))
     fitting = begun.filter(
         organization_id=OuterRef("organization_id"), last_started_at__gt=OuterRef("skipped_at")

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from django.db import IntegrityError, transaction
+from django.db import transaction
 
 from opsconsole import audit
 from opsconsole.errors import UsageError
-from sync.models import Job, SkippedOrganization, SkipReason
-from sync.operations.bulk import lock_jobs, move, require_few, stop
+from sync.models import Job, SkippedOrganization, SkipReason, Step
+from sync.operations.bulk import lock_jobs, move, require_few
+from sync.operations.ladder import take
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +45,8 @@ def skip_jobs(job_ids: Sequence[int], reason: SkipReason, note: str, actor: audi
     Jobs without an organization are left as they are. Raises UsageError for none, or more than a thousand.
     """
     require_few(job_ids)
-    try:
-        with transaction.atomic():
-            result, batches = _skip(job_ids, reason, note, actor)
-    except IntegrityError as error:
-        if "one_open_skip_per_organization" not in str(error):
-            raise
-        raise UsageError("One of them was put on the skip list meanwhile; nothing was changed. Try again.") from error
+    with transaction.atomic():
+        result, batches = _skip(job_ids, reason, note, actor)
     move(batches)
     return result
 
@@ -62,32 +58,21 @@ def _skip(
     if not jobs:
         raise UsageError("None of these jobs has an organization that could be skipped; nothing was changed.")
     newest = {job.organization_id: job for job in jobs}
-    already = SkippedOrganization.objects.open_organizations(list(newest))
-    entries = [
-        SkippedOrganization(
-            organization_id=organization,
-            name=job.organization_name,
-            reason=reason,
-            note=note,
-            job=job,
-            skipped_by=actor.name,
-        )
-        for organization, job in newest.items()
-        if organization not in already
-    ]
-    added = len(SkippedOrganization.objects.bulk_create(entries))
-    stopped = stop(jobs, f"with its organization skipped, by {actor.name}: {note}")
-    result = SkippedJobs(added, len(already), stopped.cancelled, stopped.asked)
+    names = {organization: job.organization_name for organization, job in newest.items()}
+    numbers = {organization: job.pk for organization, job in newest.items()}
+    added = SkippedOrganization.objects.put_on(names, reason, note, actor.name, numbers)
+    stopped = take(jobs, Step.CANCEL, actor.name, note, how=" with its organization skipped,")
+    result = SkippedJobs(len(added), len(newest) - len(added), len(stopped.waiting), len(stopped.asked))
     audit.record(
         actor,
         "organizations.skipped",
         f"job:{jobs[0].pk}" if len(job_ids) == 1 else "jobs",
         reason=note,
         why=reason.value,
-        added=added,
-        already=len(already),
-        stopped=list(stopped.jobs),
+        added=len(added),
+        already=len(newest) - len(added),
+        stopped=sorted((*stopped.waiting, *stopped.asked)),
         jobs=[job.pk for job in jobs],
-        organizations=[entry.organization_id for entry in entries],
+        organizations=added,
     )
     return result, stopped.batches

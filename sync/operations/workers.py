@@ -7,6 +7,8 @@ import socket
 from dataclasses import dataclass
 from pathlib import Path
 
+from opsconsole.processes import process_name
+
 
 @dataclass(frozen=True, slots=True)
 class WorkerIdentity:
@@ -18,7 +20,7 @@ class WorkerIdentity:
 def this_process(name: str = "") -> WorkerIdentity:
     """This process. RQ tells its worker's name in the environment; a command names itself."""
     host, pid = socket.gethostname(), os.getpid()
-    return WorkerIdentity(name or os.environ.get("RQ_WORKER_ID") or f"{host}-{pid}", host, pid)
+    return WorkerIdentity(name or process_name(), host, pid)
 
 
 def peak_memory() -> int | None:

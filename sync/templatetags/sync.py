@@ -66,9 +66,9 @@ def seconds_since(end: datetime | None, start: datetime | None) -> float | None:
 
 
 @register.filter
-def joined(numbers: Sequence[int]) -> str:
+def joined(values: Sequence[object]) -> str:
     """`1,2,3`"""
-    return ",".join(map(str, numbers))
+    return ",".join(map(str, values))
 
 
 @register.filter

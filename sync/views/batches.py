@@ -18,7 +18,7 @@ from sync.models.states import UNSUCCESSFUL_STATES
 from sync.operations import batches as operations
 from sync.operations.batches import BatchTotals
 from sync.progress import Pace, pace
-from sync.reading import batch_rows, jobs_by_state, listed_jobs
+from sync.reading import batch_rows, held_up, jobs_by_state, listed_jobs
 from sync.tables import BatchTable, JobTable
 
 NEXT_SHOWN = 10
@@ -53,7 +53,7 @@ def batch_live(request: HttpRequest, number: int) -> HttpResponse:
 
 
 def batch_content(request: HttpRequest, number: int) -> dict[str, Any]:
-    """What the page and its live part show. Eight queries at most."""
+    """What the page and its live part show. Nine queries at most."""
     batch = get_object_or_404(Batch.objects.select_related("previous"), pk=number)
     totals = operations.totals(batch)
     states = jobs_by_state(batch)
@@ -64,6 +64,7 @@ def batch_content(request: HttpRequest, number: int) -> dict[str, Any]:
         "totals": totals,
         "pace": _pace(batch, totals),
         "awaits_go": operations.awaits_go(batch),
+        "held_up": held_up(batch),
         "unsuccessful": any(one.state in UNSUCCESSFUL_STATES for one in states),
         "next_batches": list(batch.next_batches.order_by("pk")[:NEXT_SHOWN]),
         "states": states,

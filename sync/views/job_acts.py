@@ -1,10 +1,11 @@
-"""What people do to one job: cancel, retry, skip its organization."""
+"""What people do to one job: end it, retry it, skip its organization."""
 
 from __future__ import annotations
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST
 
 from opsconsole.access import requires
@@ -12,31 +13,39 @@ from opsconsole.audit import actor_of
 from opsconsole.errors import ConsoleError
 from sync.access import CANCEL, RUN, SKIP
 from sync.by_hand_links import by_hand_address
-from sync.forms import ReasonForm, SkipForm, refused_into
-from sync.models import Job, JobState, SkippedOrganization, SkipReason
+from sync.forms import SkipForm, StepForm, refused_into
+from sync.models import Job, JobState, SkippedOrganization, SkipReason, Step
 from sync.operations import jobs as operations
+from sync.operations.ladder import climb
 from sync.operations.skipping import skip_job as skip_by_job
-from sync.reading import whole_jobs
+from sync.reading import current_attempt, whole_jobs
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @requires(CANCEL)
-def cancel_job(request: HttpRequest, number: int) -> HttpResponse:
-    """Ask for a reason, then cancel."""
+def end_job(request: HttpRequest, number: int, step: Step) -> HttpResponse:
+    """Say what would happen, ask for a reason, then take this step of the ladder: cancel, stop or kill."""
     job = get_object_or_404(whole_jobs(), pk=number)
-    form = ReasonForm(request.POST if request.method == "POST" else None)
+    form = StepForm(request.POST) if request.method == "POST" else StepForm(initial={"attempt": job.fence})
     if form.is_valid():
         with refused_into(form):
-            state = operations.cancel(job, actor_of(request), form.cleaned_data["reason"])
-            messages.success(request, _cancelled(job, state))
+            fence = None if step is Step.CANCEL else form.cleaned_data["attempt"]
+            state = climb(job, step, actor_of(request), form.cleaned_data["reason"], fence=fence)
+            messages.success(request, _ended(job, step, state))
             return redirect("sync:job", job.pk)
-    return render(request, "sync/job_cancel.html", {"job": job, "form": form}, status=400 if form.errors else 200)
+    content = {"job": job, "form": form, "step": step, "attempt": current_attempt(job), "now": timezone.now()}
+    return render(request, "sync/job_end.html", content, status=400 if form.errors else 200)
 
 
-def _cancelled(job: Job, state: JobState) -> str:
+def _ended(job: Job, step: Step, state: JobState) -> str:
     if state is JobState.CANCELLED:
         return f"Job {job.pk} is cancelled."
-    return f"Job {job.pk} was asked to stop; it ends at its next checkpoint."
+    asked = {
+        Step.CANCEL: "was asked to stop; it ends at its next checkpoint",
+        Step.STOP: "is being interrupted",
+        Step.KILL: "is being killed",
+    }
+    return f"Job {job.pk} {asked[step]}."
 
 
 @require_POST

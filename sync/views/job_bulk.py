@@ -4,7 +4,7 @@ changed, then the act on exactly those jobs."""
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from django import forms
 from django.contrib import messages
@@ -17,21 +17,29 @@ from django.views.decorators.http import require_http_methods
 from opsconsole.access import requires
 from opsconsole.audit import Actor, actor_of
 from opsconsole.errors import UsageError
-from sync.access import CANCEL, RUN, SKIP
+from sync.access import CANCEL, DELETE, RUN, SKIP
 from sync.forms import LARGEST_NUMBER, OptionalReasonForm, ReasonForm, SkipForm, refused_into
 from sync.job_form import JobFilter
-from sync.models import Job, SkipReason
+from sync.models import Job, SkipReason, Step
 from sync.operations import bulk
 from sync.operations.bulk import Act
+from sync.operations.deleting import delete_jobs
+from sync.operations.ladder import Target
 from sync.operations.skipping import skip_jobs
 
 FOLLOWS = {
     Act.CANCEL: "Jobs that wait are cancelled at once; those that run stop at their next checkpoint. What was "
     "published stays published, and what was found stays listed. A retry goes on from the checkpoint.",
+    Act.STOP: "What each waits for is interrupted, its statements at source and index are cancelled, and its process "
+    "ends. What was published stays published, and what was found stays listed; a retry goes on from the checkpoint.",
+    Act.KILL: "The process of each is killed, and its statements at source and index are cancelled. The open chunk is "
+    "lost: a retry goes on from the checkpoint, and may publish that chunk a second time.",
     Act.RETRY: "They go on from their checkpoints, those of a batch at the batch's pace; a batch that had ended is "
     "running again. Of several jobs of one organization the newest runs.",
     Act.SKIP: "Their organizations go on the skip list: batches leave them out until they are taken off it, or a later "
     "job has synced them. Jobs that wait are cancelled; those that run stop at their next checkpoint.",
+    Act.DELETE: "Deleted with their attempts, drift and logs, for good. The audit log keeps which jobs they were, and "
+    "this reason. What they published stays published.",
 }
 
 
@@ -41,7 +49,7 @@ class Page:
 
     act: Act
     form: type[forms.Form]
-    do: Callable[[tuple[int, ...], Actor, forms.Form], str]
+    do: Callable[[tuple[Target, ...], Actor, forms.Form], str]
 
     @property
     def verb(self) -> str:
@@ -56,20 +64,37 @@ class Page:
         return self.act is not Act.RETRY
 
 
-def _cancel(jobs: tuple[int, ...], actor: Actor, form: forms.Form) -> str:
-    return bulk.cancel_jobs(jobs, actor, form.cleaned_data["reason"]).sentence()
+def _climb(step: Step) -> Callable[[tuple[Target, ...], Actor, forms.Form], str]:
+    def do(jobs: tuple[Target, ...], actor: Actor, form: forms.Form) -> str:
+        # Who cancels means the job; who stops or kills means the process that has it now.
+        meant = [replace(job, fence=None) for job in jobs] if step is Step.CANCEL else jobs
+        return bulk.climb_jobs(meant, step, actor, form.cleaned_data["reason"]).sentence(step)
+
+    return do
 
 
-def _retry(jobs: tuple[int, ...], actor: Actor, form: forms.Form) -> str:
-    return bulk.retry_jobs(jobs, actor, form.cleaned_data["reason"]).sentence()
+def _retry(jobs: tuple[Target, ...], actor: Actor, form: forms.Form) -> str:
+    return bulk.retry_jobs(_numbers(jobs), actor, form.cleaned_data["reason"]).sentence()
 
 
-def _skip(jobs: tuple[int, ...], actor: Actor, form: forms.Form) -> str:
-    return skip_jobs(jobs, SkipReason(form.cleaned_data["why"]), form.cleaned_data["reason"], actor).sentence()
+def _skip(jobs: tuple[Target, ...], actor: Actor, form: forms.Form) -> str:
+    why = SkipReason(form.cleaned_data["why"])
+    return skip_jobs(_numbers(jobs), why, form.cleaned_data["reason"], actor).sentence()
 
 
-CANCEL_PAGE = Page(Act.CANCEL, ReasonForm, _cancel)
+def _delete(jobs: tuple[Target, ...], actor: Actor, form: forms.Form) -> str:
+    return delete_jobs(jobs, actor, form.cleaned_data["reason"]).sentence()
+
+
+def _numbers(jobs: tuple[Target, ...]) -> list[int]:
+    return [job.job for job in jobs]
+
+
+CANCEL_PAGE = Page(Act.CANCEL, ReasonForm, _climb(Step.CANCEL))
+STOP_PAGE = Page(Act.STOP, ReasonForm, _climb(Step.STOP))
+KILL_PAGE = Page(Act.KILL, ReasonForm, _climb(Step.KILL))
 RETRY_PAGE = Page(Act.RETRY, OptionalReasonForm, _retry)
+DELETE_PAGE = Page(Act.DELETE, ReasonForm, _delete)
 SKIP_PAGE = Page(Act.SKIP, SkipForm, _skip)
 
 
@@ -77,6 +102,18 @@ SKIP_PAGE = Page(Act.SKIP, SkipForm, _skip)
 @requires(CANCEL)
 def cancel(request: HttpRequest) -> HttpResponse:
     return _answer(request, CANCEL_PAGE)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@requires(CANCEL)
+def stop(request: HttpRequest) -> HttpResponse:
+    return _answer(request, STOP_PAGE)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@requires(CANCEL)
+def kill(request: HttpRequest) -> HttpResponse:
+    return _answer(request, KILL_PAGE)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -91,6 +128,12 @@ def skip(request: HttpRequest) -> HttpResponse:
     return _answer(request, SKIP_PAGE)
 
 
+@require_http_methods(["GET", "HEAD", "POST"])
+@requires(DELETE)
+def delete(request: HttpRequest) -> HttpResponse:
+    return _answer(request, DELETE_PAGE)
+
+
 def _answer(request: HttpRequest, page: Page) -> HttpResponse:
     """GET: all that match the address. POST with `selected`: the ticked ones. Both only ask. POST with `jobs`: act."""
     if request.method != "POST":
@@ -99,21 +142,21 @@ def _answer(request: HttpRequest, page: Page) -> HttpResponse:
             return render(request, "sync/jobs.html", {"form": wanted}, status=400)
         return _ask(request, page, wanted.narrow(Job.objects.all()), page.form(), matching=True)
     if "jobs" in request.POST:
-        return _act(request, page, _numbers(request.POST["jobs"].split(",")))
+        return _act(request, page, targets(request.POST["jobs"].split(",")))
     ticked = request.POST.getlist("selected")
     if not ticked:
         messages.warning(request, "Nothing was ticked, so nothing was changed.")
         return redirect(_list_address(request))
-    return _ask(request, page, Job.objects.filter(pk__in=_numbers(ticked)), page.form())
+    return _ask(request, page, Job.objects.filter(pk__in=_numbers(targets(ticked))), page.form())
 
 
-def _act(request: HttpRequest, page: Page, numbers: tuple[int, ...]) -> HttpResponse:
+def _act(request: HttpRequest, page: Page, bound: tuple[Target, ...]) -> HttpResponse:
     form = page.form(request.POST)
     if form.is_valid():
         with refused_into(form):
-            messages.success(request, page.do(numbers, actor_of(request), form))
+            messages.success(request, page.do(bound, actor_of(request), form))
             return redirect(_list_address(request))
-    return _ask(request, page, Job.objects.filter(pk__in=numbers), form)
+    return _ask(request, page, Job.objects.filter(pk__in=_numbers(bound)), form)
 
 
 def _ask(
@@ -131,15 +174,19 @@ def _ask(
     return render(request, "sync/job_bulk.html", content, status=400 if form.errors else 200)
 
 
-def _numbers(texts: list[str]) -> tuple[int, ...]:
-    """Job numbers as a page of ours sends them. Raises UsageError for anything else, or too many."""
+def targets(texts: list[str]) -> tuple[Target, ...]:
+    """Jobs as a page of ours sends them, a number or number:fence each. Raises UsageError for anything else, or too
+    many."""
     if len(texts) > bulk.MOST:
         raise UsageError(f"{len(texts):,} jobs are too many at once; allowed are {bulk.MOST:,}. Nothing was changed.")
-    longest = len(str(LARGEST_NUMBER))
-    good = [text for text in texts if len(text) < longest and text.isascii() and text.isdigit()]
-    if len(good) != len(texts):
+    parts = [text.partition(":") for text in texts]
+    if not all(_is_number(number) and (_is_number(fence) or not colon) for number, colon, fence in parts):
         raise UsageError("The list of jobs that was sent has something that is no job number; nothing was changed.")
-    return tuple(map(int, good))
+    return tuple(Target(int(number), int(fence) if colon else None) for number, colon, fence in parts)
+
+
+def _is_number(text: str) -> bool:
+    return len(text) < len(str(LARGEST_NUMBER)) and text.isascii() and text.isdigit()
 
 
 def _list_address(request: HttpRequest) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.utils import timezone
@@ -16,18 +17,30 @@ from sync.access import CANCEL, RUN, SKIP, VIEW
 from sync.by_hand_links import by_hand_address
 from sync.error_groups import error_groups
 from sync.job_form import JobFilter
+from sync.looping import UNFINISHED
 from sync.models import Attempt, AttemptOutcome, Job, JobState
 from sync.operations import bulk
 from sync.operations import jobs as operations
 from sync.operations.events import event_lines
-from sync.reading import drift_of, latest_events, listed_jobs, pace_of, tasks_of, whole_jobs
+from sync.reading import drift_of, ladder_of, latest_events, listed_jobs, pace_of, tasks_of, whole_jobs
 from sync.standing import standing_of
-from sync.tables import AttemptTable, DriftTable, ErrorTable, JobTable, PickableJobTable
+from sync.tables import (
+    AttemptTable,
+    DriftTable,
+    ErrorTable,
+    JobTable,
+    LadderTable,
+    PickableJobTable,
+    RangeTable,
+    SetAsideTable,
+)
 
 ATTEMPTS_SHOWN = 50
 DRIFT_SHOWN = 10
+SET_ASIDE_SHOWN = 50
 ACTS = (CANCEL, RUN, SKIP)
 DIED = (AttemptOutcome.KILLED, AttemptOutcome.VANISHED)
+LOOPED_SHOWN = 5
 
 
 @require_safe
@@ -76,16 +89,21 @@ def job_live(request: HttpRequest, number: int) -> HttpResponse:
 
 
 def job_content(request: HttpRequest, number: int) -> dict[str, Any]:
-    """What the page and its live part show. Up to six queries."""
+    """What the page and its live part show. Up to nine queries."""
     job = get_object_or_404(whole_jobs(), pk=number)
-    attempts = list(job.attempts.order_by("-number")[:ATTEMPTS_SHOWN])
+    attempts = list(job.attempts.order_by("-pk")[:ATTEMPTS_SHOWN])
+    ranges = list(job.ranges.order_by("number"))
+    aside = list(job.set_aside_tasks.order_by("pk")[:SET_ASIDE_SHOWN]) if job.set_aside else []
     drift = list(drift_of(job).order_by("-pk")[:DRIFT_SHOWN]) if job.drift_found else []
     return {
         "job": job,
         "pace": pace_of(job, attempts, timezone.now()),
+        "set_aside": SetAsideTable(aside, label="Set aside", request=request) if aside else None,
+        "ranges": RangeTable(ranges, label="Ranges", request=request) if ranges else None,
         "attempts": AttemptTable(attempts, label="Attempts", request=request),
         "deaths": deaths_of(job, attempts),
         "drift": DriftTable(drift, label="Latest drift", request=request) if drift else None,
+        "ladder": LadderTable(ladder_of(job), label="Ending it", request=request),
         "events": latest_events(job),
         "tasks": tasks_of(job),
         "can_retry": job.status in operations.RETRYABLE,
@@ -94,11 +112,15 @@ def job_content(request: HttpRequest, number: int) -> dict[str, Any]:
 
 
 def deaths_of(job: Job, attempts: Sequence[Attempt]) -> list[Attempt]:
-    """The attempts in a row that died at the job's checkpoint, oldest first. `attempts` are the newest first."""
+    """What repeated when the job was found looping, oldest first: the attempts in a row that died at its checkpoint,
+    or the last ones that came to nothing. `attempts` are the newest first."""
     if job.status is not JobState.LOOPING:
         return []
-    dead = [attempt for attempt in attempts if attempt.status in DIED]
-    return dead[: job.stalled_attempts][::-1]
+    leading = [attempt for attempt in attempts if not attempt.range_number]
+    dead = [attempt for attempt in leading if attempt.status in DIED][: job.stalled_attempts]
+    if len(dead) < settings.LOOPING_ATTEMPTS:
+        dead = [attempt for attempt in leading if attempt.status in UNFINISHED][:LOOPED_SHOWN]
+    return dead[::-1]
 
 
 @require_safe

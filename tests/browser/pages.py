@@ -52,6 +52,18 @@ def organization(scene: Scene) -> str:
     return str(scene.organization)
 
 
+def uploads(_: Scene) -> str:
+    return "uploads"
+
+
+def pulse(_: Scene) -> str:
+    return "pulse"
+
+
+def nightly(_: Scene) -> str:
+    return "nightly-check"
+
+
 def ways(way: str) -> Callable[[Scene], str]:
     return lambda _: f"way={way}"
 
@@ -81,6 +93,7 @@ EXAMPLES = (
     Example("batch-cancel", "sync:batch_cancel", (held,)),
     Example("batch-pause", "sync:batch_pause", (held,)),
     Example("batch-resume", "sync:batch_resume", (held,)),
+    Example("batch-throttle", "sync:batch_throttle", (held,)),
     Example("batch-go", "sync:batch_go", (held,)),
     Example("batch-retry", "sync:batch_retry", (held,)),
     Example("jobs", "sync:jobs"),
@@ -90,6 +103,12 @@ EXAMPLES = (
     Example("jobs-wrong", "sync:jobs", query=lambda _: "organization=nonsense&batch=x", status=400),
     Example("job-errors", "sync:job_errors"),
     Example("jobs-cancel", "sync:jobs_cancel", query=lambda _: "state=planned"),
+    Example("dead-letters", "sync:dead_letters"),
+    Example("dead-letters-for-a-viewer", "sync:dead_letters", role="viewer"),
+    Example("dead-letters-of-an-administrator", "sync:dead_letters", role="administrator"),
+    Example("jobs-delete", "sync:jobs_delete", query=lambda _: "state=dead", role="administrator"),
+    Example("jobs-stop", "sync:jobs_stop"),
+    Example("jobs-kill", "sync:jobs_kill"),
     Example("jobs-retry", "sync:jobs_retry", query=lambda _: "state=looping"),
     Example("jobs-skip", "sync:jobs_skip", query=lambda _: "state=looping"),
     Example("job", "sync:job", (lambda scene: scene.done_job,)),
@@ -98,6 +117,8 @@ EXAMPLES = (
     Example("job-held-back", "sync:job", (lambda scene: scene.held_job,)),
     Example("job-drift", "sync:job_drift", (drifted,)),
     Example("job-cancel", "sync:job_cancel", (lambda scene: scene.held_job,)),
+    Example("job-stop", "sync:job_stop", (lambda scene: scene.held_job,)),
+    Example("job-kill", "sync:job_kill", (lambda scene: scene.held_job,)),
     Example("job-skip", "sync:job_skip", (drifted,)),
     Example("by-hand", "sync:by_hand"),
     Example("by-hand-query", "sync:by_hand", query=ways("query")),
@@ -107,12 +128,69 @@ EXAMPLES = (
     Example("skipped-for-a-viewer", "sync:skipped", role="viewer"),
     Example("skip-import", "sync:skip_import"),
     Example("ids", "sync:ids"),
+    Example("records", "records:breakdown", (uploads,)),
+    Example("records-wide", "records:breakdown", (uploads,), query=lambda _: "older=0s&younger=7d&hidden=on"),
+    Example("records-wrong", "records:breakdown", (uploads,), query=lambda _: "older=soon", status=400),
+    Example("records-stuck", "records:stuck", (uploads,)),
+    Example("records-stuck-none", "records:stuck", (uploads,), query=lambda _: "within=1m"),
+    Example("records-stuck-wrong", "records:stuck", (uploads,), query=lambda _: "start=yesterday", status=400),
+    Example("records-limits", "records:limits", (uploads,), role="administrator"),
+    Example("overview", "pipeline:overview"),
+    Example("overview-for-a-viewer", "pipeline:overview", role="viewer"),
+    Example("canary", "pipeline:canary"),
+    Example("lag", "pipeline:lag"),
+    Example("queues", "pipeline:queues"),
+    Example("queues-for-a-viewer", "pipeline:queues", role="viewer"),
+    Example("queue-pause", "pipeline:queue_pause", (lambda _: "low",)),
+    Example("queue-resume", "pipeline:queue_resume", (lambda _: "low",)),
+    Example("queue-restart", "pipeline:queue_restart", (lambda _: "high",)),
+    Example("workers", "pipeline:workers"),
+    Example("worker-restart", "pipeline:worker_restart", (lambda scene: scene.worker,)),
+    Example("scheduled-jobs", "schedules:jobs"),
+    Example("scheduled-job", "schedules:job", (pulse,)),
+    Example("scheduled-job-of-an-administrator", "schedules:job", (nightly,), role="administrator"),
+    Example("scheduled-job-wrong", "schedules:job", (pulse,), query=lambda _: "state=nonsense", status=400),
+    Example("scheduled-run", "schedules:run", (lambda scene: scene.scheduled_run,)),
+    Example("scheduled-run-missed", "schedules:run", (lambda scene: scene.missed_run,)),
+    Example("scheduled-run-now", "schedules:run_now", (nightly,)),
+    Example("scheduled-disable", "schedules:disable", (pulse,), role="administrator"),
+    Example("scheduled-enable", "schedules:enable", (pulse,), role="administrator"),
+    Example("scheduled-add", "schedules:add", role="administrator"),
+    Example("scheduled-edit", "schedules:edit", (pulse,), role="administrator"),
+    Example("monitors", "schedules:monitors"),
+    Example("monitor", "schedules:monitor", (lambda scene: scene.monitor,)),
+    Example("monitor-of-an-administrator", "schedules:monitor", (lambda scene: scene.monitor,), role="administrator"),
+    Example("monitor-add", "schedules:monitor_add", role="administrator"),
+    Example("monitor-edit", "schedules:monitor_edit", (lambda scene: scene.monitor,), role="administrator"),
+    Example("monitor-pause", "schedules:monitor_pause", (lambda scene: scene.monitor,), role="administrator"),
+    Example("monitor-resume", "schedules:monitor_resume", (lambda scene: scene.monitor,), role="administrator"),
+    Example("ping-keys", "schedules:keys", role="administrator"),
+    Example("missed-runs", "schedules:missed"),
+    Example("missed-runs-for-a-viewer", "schedules:missed", role="viewer"),
+    Example("missed-run-ignore", "schedules:missed_ignore", (lambda scene: scene.missed_run,)),
+    Example("limits", "pipeline:limits", role="administrator"),
 )
 
-REDIRECTS = {"home"}
-# What a person never sees as a page: parts that a page fetches, and files.
-PARTS = {"sync:affected_live", "sync:batch_live", "sync:job_live"}
+REDIRECTS = {"home", "records:sources"}
+# What a person never sees as a page: parts that a page fetches, addresses that programs call, and files.
+PARTS = {
+    "ping:code",
+    "ping:code_said",
+    "ping:name",
+    "ping:name_said",
+    "sync:affected_live",
+    "sync:batch_live",
+    "sync:job_live",
+    "pipeline:overview_live",
+    "pipeline:lag_live",
+    "pipeline:queues_live",
+    "pipeline:workers_live",
+    "schedules:run_live",
+}
 FILES = {
+    "records:counts_csv",
+    "records:stuck_csv",
+    "schedules:runs_csv",
     "sync:affected_csv",
     "sync:affected_ids",
     "sync:batch_csv",
@@ -122,6 +200,9 @@ FILES = {
 }
 POSTS = {
     "logout",
+    "records:limits_reset",
+    "records:stuck_stage",
+    "schedules:missed_run",
     "sync:affected_start",
     "sync:affected_save",
     "sync:affected_saved_run",

@@ -85,6 +85,12 @@ class Console:
             tasks = source.execute(LOSE, values).rowcount
         return Damage(tuple(organizations), tasks, f"{start:%Y-%m-%d %H:%M:%S}", f"{start + WINDOW:%Y-%m-%d %H:%M:%S}")
 
+    def lose_just_now(self, organizations: Sequence[UUID], each: int) -> int:
+        """The same a few minutes ago, in the midst of all that was updated. Returns how many tasks."""
+        values = {"organizations": list(organizations), "each": each, "at": datetime.now(UTC) - timedelta(minutes=5)}
+        with psycopg.connect(self._source_owner_url) as source:
+            return source.execute(LOSE, values).rowcount
+
     def drift(self) -> int:
         """Tasks on which source and index differ, counted by code that is not the console's."""
         return count_drift(self._source_url, self._index_url)

@@ -28,6 +28,10 @@ class Scene:
     held_job: int
     organization: UUID
     tasks: tuple[str, ...]
+    worker: str
+    scheduled_run: int
+    missed_run: int
+    monitor: int
 
 
 def make_scene(page: Page, console: Console) -> Scene:
@@ -43,6 +47,8 @@ def make_scene(page: Page, console: Console) -> Scene:
     synced = run_batch(page, "Sync", 4, Name="Then repair")
     looping_job = loop(page, console)
     held = hold(page, console)
+    scheduled_run, missed_run = schedule(page, console)
+    monitor = watch(page, console)
     stage_by_hand(page, console.take(STAGED))
     return Scene(
         run=run,
@@ -55,6 +61,12 @@ def make_scene(page: Page, console: Console) -> Scene:
         looping_job=looping_job,
         held_job=int(console.ask("SELECT max(id) FROM sync_job WHERE batch_id = %s", held)[0][0]),
         organization=damage.organizations[0],
+        scheduled_run=scheduled_run,
+        missed_run=missed_run,
+        monitor=monitor,
+        worker=str(
+            console.ask("SELECT name FROM pipeline_workerbeat WHERE seen = '' ORDER BY beat_at DESC LIMIT 1")[0][0]
+        ),
         tasks=tuple(row[0] for row in console.ask("SELECT task_id FROM sync_drift ORDER BY id LIMIT 5")),
     )
 
@@ -97,3 +109,29 @@ def hold(page: Page, console: Console) -> int:
     wait_for(lambda: bool(console.ask(paused, batch)[0][0]), "the canary has run")
     console.clear_staged()
     return batch
+
+
+def schedule(page: Page, console: Console) -> tuple[int, int]:
+    """A scheduled run that is done, and one that was missed: as if no clock had run for two days."""
+    console.ask(
+        "UPDATE schedules_scheduledjob SET watermark = now() - interval '2 days', next_due = now() - interval '2 days'"
+        " WHERE name = 'nightly-check'"
+    )
+    page.goto("/schedules/jobs/pulse/run/")
+    page.get_by_role("button", name="Run now").click()
+    expect_badge(page, "run-says", "Done")
+    missed = "SELECT max(id) FROM schedules_run WHERE state = 'missed'"
+    wait_for(lambda: console.ask(missed)[0][0] is not None, "the clock has found missed runs")
+    return int(page.url.rstrip("/").rsplit("/", 1)[1]), int(console.ask(missed)[0][0])
+
+
+def watch(page: Page, console: Console) -> int:
+    """A monitor that was made by a ping under a key, has a run under way, and failed once."""
+    key = "a-key-of-the-browser-tests"
+    console.ask("INSERT INTO schedules_pingkey (name, key, created_by) VALUES ('Backups', %s, 'ann')", key)
+    for said in ("?create=1", "/start", "/7", "/start"):
+        answer = page.request.post(f"/ping/{key}/nightly-backup{said}", data="Copied 12 tables.")
+        assert answer.ok, answer.text()
+    down = "SELECT id FROM schedules_monitor WHERE stored = 'down' AND open_runs <> '{}'"
+    wait_for(lambda: bool(console.ask(down)), "the clock has heard the pings")
+    return int(console.ask(down)[0][0])

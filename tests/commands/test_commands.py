@@ -285,6 +285,22 @@ class TestProcessBatch:
         assert (batch.name, batch.tags, batch.auto_advance, batch.keep_staged) == ("Night", ["a", "b"], True, True)
         assert Job.objects.filter(state=JobState.QUEUED).count() == 2
 
+    def test_throttled_as_asked_and_changed_later(self, company: Company) -> None:
+        make_staged(str(company.organizations()[0]))
+        answer = run("process_batch", "--sync", "--messages-per-second", "50", "--lag-limit", "1000", "--json").json
+        assert (answer["messages_per_second"], answer["lag_limit"]) == (50, 1000)
+        number = str(answer["batch"])
+        changed = run("throttle_batch", number, "--messages-per-second", "none", "--reason", "why not", "--json").json
+        assert changed == {"batch": answer["batch"], "messages_per_second": None, "lag_limit": 1000}
+        entry = AuditEntry.objects.get(action="batch.throttled")
+        assert (entry.reason, entry.details["messages_per_second_before"]) == ("why not", 50)
+
+    def test_a_throttle_that_is_not_possible(self) -> None:
+        batch = Batch.objects.create(mode=Mode.SYNC, size=1, created_by="tests", trace_id=UNKNOWN)
+        assert_one_sentence(run("throttle_batch", str(batch.pk), "--lag-limit", "-1", "--json"), 2, "allowed are 0 to")
+        assert_one_sentence(run("throttle_batch", "0", "--json"), 2, "There is no batch 0")
+        assert run("throttle_batch", str(batch.pk), "--lag-limit", "much").status == 2
+
     def test_a_canary_too_large_for_its_batch(self) -> None:
         make_staged("1")
         assert_one_sentence(run("process_batch", "--canary", "10", "--json"), 2, "allowed are 0 (none) to 9")
@@ -417,7 +433,7 @@ class TestJob:
     def test_cancel_a_waiting_one(self) -> None:
         job = make_job()
         answer = run("job", "cancel", str(job.pk), "--reason", "wrong window", "--json").json
-        assert answer == {"job": job.pk, "state": "cancelled"}
+        assert answer == {"job": job.pk, "state": "cancelled", "evidence": []}
         assert AuditEntry.objects.get(action="job.cancelled").reason == "wrong window"
 
     def test_cancel_a_running_one(self) -> None:

@@ -1,4 +1,8 @@
-"""Imports run one way, `monitoring → sync → opsconsole`, and `sync.engine` stands on the standard library alone."""
+"""Imports run one way, `monitoring → sync → opsconsole`, and `sync.engine` stands on the standard library alone.
+
+The apps of `monitoring` are slices: none imports another but `pipeline`, whose overview sums up all, and `schedules`,
+whose jobs do what the others offer.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 FORBIDDEN = {
     "opsconsole": ("sync", "monitoring"),
     "sync": ("monitoring",),
+    "monitoring/records": ("monitoring.pipeline", "monitoring.schedules"),
 }
 
 

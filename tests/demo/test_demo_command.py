@@ -61,7 +61,7 @@ def test_it_stays_until_told_to_stop_and_finds_its_data_again(folder: Path) -> N
         assert {"web", "worker-1", "worker-2", "clock", "indexer", "postgres", "valkey", "broker"} < set(
             first["processes"]
         )
-        assert httpx.get(first["address"], follow_redirects=True).status_code == 200
+        assert httpx.get(first["address"], follow_redirects=True, timeout=30).status_code == 200
         killed = first["processes"]["worker-1"]
         os.kill(killed, signal.SIGKILL)
         assert wait_until(lambda: "worker-1 ended with -9" in (folder / "output").read_text(), 20)

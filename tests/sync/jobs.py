@@ -9,6 +9,7 @@ from uuid import uuid4
 from django.utils import timezone
 
 from sync.engine.rows import DriftKind, Finding, Row
+from sync.engine.written import state_of
 from sync.models import Attempt, Job, JobEvent
 from sync.operations.workers import WorkerIdentity
 
@@ -43,5 +44,6 @@ def messages(job: Job) -> list[str]:
 
 def finding(kind: DriftKind = DriftKind.MISSING) -> Finding:
     key = uuid4()
-    row = Row(key, uuid4(), ("waiting",), 1, timezone.now())
-    return Finding(key, kind, None if kind is DriftKind.ORPHAN else row, None if kind is DriftKind.MISSING else row)
+    state = state_of(Row(key, uuid4(), ("waiting",), 1, timezone.now()), ("status",))
+    source = None if kind is DriftKind.ORPHAN else state
+    return Finding(key, str(key), kind, source, None if kind is DriftKind.MISSING else state)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from opsconsole.errors import UsageError
 from sync import recovery
-from sync.failures import LOOPING_AFTER, Failure
+from sync.failures import Failure
 from sync.models import AttemptOutcome, Batch, BatchState, EventLevel, Job, JobState, Mode
 from sync.models.states import ACTIVE_STATES
 from sync.operations import batches
@@ -219,7 +219,7 @@ def test_every_end_of_a_job_moves_its_batch_on() -> None:
     failing, _ = claim(in_state(batch, QUEUED)[0])
     recovery.fail(failing, Failure("boom", "Boom", transient=False, known=True), None)
     looping, _ = claim(in_state(batch, QUEUED)[0])
-    Job.objects.filter(pk=looping.pk).update(stalled_attempts=LOOPING_AFTER - 1)
+    Job.objects.filter(pk=looping.pk).update(stalled_attempts=2)
     recovery.recover(looping, BadEnd(AttemptOutcome.KILLED, "killed"))
     assert states(batch) == [DONE, JobState.FAILED, JobState.LOOPING, HELD, HELD]
     assert reload(batch).pause_reason.startswith("Stopped: 2 jobs")

@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from opsconsole.audit import Actor, Door
 from opsconsole.errors import UsageError
 from opsconsole.models import AuditEntry
-from sync.models import BatchState, Job, JobEvent, JobKind, JobState, SkippedOrganization, SkipReason
+from sync.models import BatchState, Job, JobEvent, JobKind, JobState, SkippedOrganization, SkipReason, Step
 from sync.operations import bulk
-from sync.operations.bulk import Act, CancelResult, cancel_jobs, retry_jobs, select
+from sync.operations.bulk import Act, climb_jobs, retry_jobs, select
+from sync.operations.ladder import Climbed, Target
 from sync.operations.skipping import skip_job, skip_jobs
 from tests.sync.jobs import make_job
 from tests.web.sync_rows import make_batch
@@ -35,6 +36,10 @@ def numbers(jobs: list[Job]) -> list[int]:
     return [job.pk for job in jobs]
 
 
+def cancel_jobs(job_ids: list[int], actor: Actor, reason: str) -> Climbed:
+    return climb_jobs([Target(number) for number in job_ids], Step.CANCEL, actor, reason)
+
+
 def one_of_each_state() -> list[Job]:
     return [make_job(state=state) for state in JobState]
 
@@ -42,7 +47,7 @@ def one_of_each_state() -> list[Job]:
 def test_cancel_changes_what_is_active_and_says_so() -> None:
     jobs, other = one_of_each_state(), make_job()
     result = cancel_jobs(numbers(jobs), ADA, "wrong window")
-    assert result == CancelResult(cancelled=3, asked=2, unchanged=5)
+    assert (len(result.waiting), len(result.asked), result.unchanged) == (3, 2, 5)
     assert dict(zip(JobState, states(jobs), strict=True)) == {
         **{state: state for state in JobState},
         **dict.fromkeys((JobState.PLANNED, JobState.QUEUED, JobState.RETRYING), "cancelled"),
@@ -53,7 +58,7 @@ def test_cancel_changes_what_is_active_and_says_so() -> None:
     assert (entry.reason, entry.details["cancelled"], entry.details["asked"]) == ("wrong window", 3, 2)
     assert sorted(entry.details["jobs"]) == numbers(jobs)[:5]
     assert JobEvent.objects.filter(message__contains="by ada: wrong window").count() == 5
-    assert cancel_jobs(numbers(jobs), ADA, "again") == CancelResult(0, 0, 10)
+    assert cancel_jobs(numbers(jobs), ADA, "again") == Climbed((), (), 10)
 
 
 def test_cancelling_the_last_jobs_ends_their_batch() -> None:
@@ -157,10 +162,13 @@ def test_more_than_a_thousand_are_refused_before_anything_happens(queue: redis.R
 def test_a_selection_says_what_an_act_would_take() -> None:
     jobs = one_of_each_state()
     make_job(organization_id="", kind=JobKind.TASKS, state=JobState.DONE)
-    cancel, retry, skip = (select(act, Job.objects.all()) for act in Act)
+    cancel, stop, kill, retry, skip, delete = (select(act, Job.objects.all()) for act in Act)
     assert {state for state, _ in cancel.states} == {"planned", "queued", "running", "retrying", "pausing"}
+    assert {state for state, _ in stop.states} == {"running", "pausing", "cancelling"}
+    assert kill.jobs == stop.jobs
+    assert {state for state, _ in delete.states} == {"done", "failed", "looping", "cancelled"}
     assert {state for state, _ in retry.states} == {"retrying", "cancelled", "failed", "looping"}
-    assert skip.jobs == tuple(reversed(numbers(jobs)))
+    assert [target.job for target in skip.jobs] == list(reversed(numbers(jobs)))
     assert (skip.left_out.value, skip.organization_total, skip.more) == (1, 10, False)
 
 
@@ -168,7 +176,7 @@ def test_a_selection_is_capped(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bulk, "MOST", 3)
     jobs = [make_job() for _ in range(4)]
     found = select(Act.CANCEL, Job.objects.all())
-    assert (found.jobs, found.more) == (tuple(reversed(numbers(jobs[1:]))), True)
+    assert ([target.job for target in found.jobs], found.more) == (list(reversed(numbers(jobs[1:]))), True)
 
 
 @given(st.builds(bulk.RetriedJobs, *[st.integers(0, 1_000)] * 5))

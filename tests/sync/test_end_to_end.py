@@ -2,180 +2,44 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
-import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
-from uuid import UUID
 
-import psycopg
 import pytest
 import redis
 
 from opsconsole.demo.addresses import ServerAddresses
-from opsconsole.demo.company import Size, create_schema, populate
+from opsconsole.demo.company import Size
 from opsconsole.demo.gap import Gap, make_gap
-from opsconsole.demo.processes import Child, Command, identity, session_members, wait_until
-from tests.company import (
-    Company,
-    Record,
-    at_database,
-    create_company_databases,
-    drop_company_databases,
-    read_topic,
-    run_sql,
-    write_test_estate,
-)
+from opsconsole.demo.processes import identity, session_members
+from opsconsole.demo.servers import EmbeddedServers
+from tests.company import Company
+from tests.sync.console import COUNTERS, Console, running_console
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::ResourceWarning"),  # kafka-python leaves sockets behind when it is closed
 ]
 
-BASE = Path(__file__).resolve().parents[2]
-MANAGE = (sys.executable, str(BASE / "manage.py"))
 # Below the size from which an organization is walked in packed chunks, and in chunks so small that there are hundreds
 # of them: time enough to be hit in the middle, and a bound on what may be published twice.
 SIZE = Size(organizations=20, tasks=5_000, largest=1_700)
 CHUNK_ROWS = 8
-PATIENCE = 60.0
 NAME = "end_to_end"
-TOPIC = "task-updates-end-to-end"
-COUNTERS = ("scanned", "stale", "missing", "orphan")
-
-
-@dataclass
-class Console:
-    """A console of real processes with databases of its own, in `folder`."""
-
-    folder: Path
-    company: Company
-    environment: dict[str, str]
-    database_url: str
-    redis_url: str
-    bootstrap: str
-
-    def run(self, *arguments: str, given: str = "") -> dict[str, Any]:
-        """A command to its end, which must be a good one; the JSON object of its last line."""
-        done = subprocess.run(
-            [*MANAGE, *arguments, "--json"],
-            check=False,
-            input=given,
-            capture_output=True,
-            text=True,
-            env=self.environment,
-            cwd=BASE,
-            timeout=PATIENCE,
-        )
-        assert done.returncode == 0, f"{arguments}: {done.stderr}\n{self.logs()}"
-        answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-        return answer
-
-    @contextmanager
-    def process(self, name: str, *arguments: str, **environment: str) -> Iterator[Child]:
-        """A process for as long as the block; whatever is left of its session then is ended."""
-        child = Child(Command(name, arguments, environment=self.environment | environment), self.folder)
-        child.start()
-        try:
-            yield child
-        finally:
-            child.stop()
-
-    def worker(self, name: str = "worker") -> Any:
-        return self.process(name, *MANAGE, "rqworker", "high", "default", "low")
-
-    def logs(self) -> str:
-        tails = (f"--- {log.name}\n" + "\n".join(log.read_text().splitlines()[-25:]) for log in self._logs())
-        return "\n".join(tails)
-
-    def _logs(self) -> list[Path]:
-        return sorted((self.folder / "logs").glob("*.log"))
-
-    def job(self, number: int) -> dict[str, Any]:
-        columns = f"state, worker, checkpoint, error, published, verified, unresolved, {', '.join(COUNTERS)}"
-        values = run_sql(self.database_url, f"SELECT {columns} FROM sync_job WHERE id = %s", number)[0]  # noqa: S608
-        return dict(zip(columns.split(", "), values, strict=True))
-
-    def attempts(self, number: int) -> list[tuple[str, int]]:
-        """Outcome and process of each attempt, the first one first."""
-        rows = run_sql(self.database_url, "SELECT outcome, pid FROM sync_attempt WHERE job_id = %s ORDER BY id", number)
-        return [(outcome, pid) for outcome, pid in rows]
-
-    def wait(self, what: str, condition: Callable[[], bool], seconds: float = PATIENCE) -> None:
-        if not wait_until(condition, seconds):
-            pytest.fail(f"not within {seconds:g} s: {what}\n{self.logs()}")
-
-    def wait_for(self, number: int, state: str = "done") -> dict[str, Any]:
-        self.wait(f"job {number} is {state}; it is {self.job(number)}", lambda: self.job(number)["state"] == state)
-        return self.job(number)
-
-    def wait_for_the_middle(self, number: int, total: int) -> int:
-        """Until between 20 % and 80 % of the job's tasks are scanned. Returns the process that does it."""
-        self.wait(f"job {number} is under way", lambda: self.job(number)["scanned"] > total * 0.2)
-        scanned = self.job(number)["scanned"]
-        assert scanned < total * 0.8, f"{scanned} of {total} were scanned before anybody could look"
-        return self.attempts(number)[-1][1]
-
-    def queue_sync(self, organization: UUID) -> int:
-        """A job of mode sync in the queue, and its number."""
-        self.run("stage_orgs", str(organization))
-        batch = self.run("process_batch", "--size", "1", "--sync")
-        return int(batch["jobs"][0]["job"])
-
-    def messages_of(self, number: int) -> list[Record]:
-        """What the job has published."""
-        records = read_topic(self.bootstrap, TOPIC)
-        return [record for record in records if record.headers["job_id"] == str(number)]
 
 
 @pytest.fixture(scope="module")
 def console(servers: ServerAddresses, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Console]:
-    folder = tmp_path_factory.mktemp(NAME)
-    company = create_company_databases(servers, NAME)
-    create_schema(company.source_owner_url, company.index_owner_url)
-    populate(company.source_owner_url, company.index_owner_url, seed=8, size=SIZE)
-    with psycopg.connect(servers.admin_url, autocommit=True) as admin:
-        admin.execute("CREATE DATABASE end_to_end_console OWNER console")
-    made = assemble(servers, company, folder)
-    subprocess.run([*MANAGE, "migrate", "--verbosity", "0"], check=True, env=made.environment, cwd=BASE)
-    indexer = (sys.executable, "-m", "opsconsole.demo.indexer")
-    names = {"INDEX_OWNER_DATABASE_URL": company.index_owner_url, "KAFKA_API_VERSION": "2.3"}
-    with (
-        made.process("clock", *MANAGE, "clock"),
-        made.process("indexer", *indexer, **names, TASK_TOPIC=TOPIC, TASK_CONSUMER_GROUP=NAME),
-    ):
-        yield made
-    drop_company_databases(servers, NAME)
-    with psycopg.connect(servers.admin_url, autocommit=True) as admin:
-        admin.execute("DROP DATABASE end_to_end_console WITH (FORCE)")
-
-
-def assemble(servers: ServerAddresses, company: Company, folder: Path) -> Console:
-    estate_path = folder / "estate.toml"
     limits = {"chunk_rows": CHUNK_ROWS, "settle_time": "0s", "verify_timeout": "30s"}
-    write_test_estate(estate_path, TOPIC, limits)
-    database_url = at_database(servers.database_url, "end_to_end_console")
-    redis_url = servers.redis_url.removesuffix("/0") + "/7"
-    own = {
-        "OPSCONSOLE_ENVIRONMENT": "development",
-        "OPSCONSOLE_ESTATE": str(estate_path),
-        "DJANGO_SETTINGS_MODULE": "opsconsole.settings",
-        "DATABASE_URL": database_url,
-        "SOURCE_DATABASE_URL": company.source_url,
-        "INDEX_DATABASE_URL": company.index_url,
-        "REDIS_URL": redis_url,
-        "KAFKA_BOOTSTRAP_SERVERS": servers.kafka_bootstrap,
-        "PYTHONPATH": str(BASE),
-        "PYTHONUNBUFFERED": "1",
-    }
-    return Console(folder, company, {**os.environ, **own}, database_url, redis_url, servers.kafka_bootstrap)
+    with running_console(servers, tmp_path_factory.mktemp(NAME), NAME, size=SIZE, limits=limits) as made:
+        names = {"INDEX_OWNER_DATABASE_URL": made.company.index_owner_url, "KAFKA_API_VERSION": "2.3"}
+        indexer = (sys.executable, "-m", "opsconsole.demo.indexer")
+        with made.process("indexer", *indexer, **names, TASK_TOPIC=made.topic, TASK_CONSUMER_GROUP=NAME):
+            yield made
 
 
 _seeds = iter(range(100, 200))
@@ -280,6 +144,70 @@ def test_a_stopped_worker_ends_at_a_checkpoint_and_another_goes_on(console: Cons
         assert_as_undisturbed(console, disturbed, open_chunk=0)
     assert time.monotonic() - begun < 30
     assert [outcome for outcome, _ in console.attempts(disturbed.number)] == ["hibernated", "done"]
+
+
+def test_a_held_back_batch_hears_a_stop_and_a_change_while_it_waits(console: Console) -> None:
+    """Two messages a second make minutes of it, until somebody lifts the limit."""
+    gap = lose_messages(console.company)
+    console.run("stage_orgs", str(gap.organizations[0]))
+    batch = console.run("process_batch", "--size", "1", "--sync", "--messages-per-second", "2")
+    number = int(batch["jobs"][0]["job"])
+    sentence = f"Publishing is held to 2 messages a second, the rate of batch {batch['batch']}."
+    shown = lambda: console.run("job", "show", str(number))["waits_for"] == sentence  # noqa: E731
+    with console.worker("first-worker") as first:
+        console.wait("the job says that it is held back", shown)
+        first.send(signal.SIGTERM)
+        console.wait("the worker ended", lambda: not first.alive, 10)
+    assert console.job(number)["state"] == "queued"
+    with console.worker("second-worker"):
+        console.wait("the job says that it is held back", shown)
+        console.run("throttle_batch", str(batch["batch"]), "--messages-per-second", "none")
+        job = console.wait_for(number)
+    assert (job["verified"], job["unresolved"]) == (job["published"], 0)
+    assert console.company.drift() == 0
+    assert [outcome for outcome, _ in console.attempts(number)] == ["hibernated", "done"]
+
+
+def test_a_worker_at_work_outlives_a_restart_of_redis(
+    console: Console, disturbed: Disturbed, embedded_servers: EmbeddedServers
+) -> None:
+    with console.worker() as worker:
+        console.wait_for_the_middle(disturbed.number, disturbed.total)
+        embedded_servers.stop_valkey()
+        console.wait_for(disturbed.number)
+        embedded_servers.start_valkey()
+        gap = lose_messages(console.company, size=5)
+        console.wait_for(console.queue_sync(gap.organizations[0]))
+        assert worker.alive
+    assert [outcome for outcome, _ in console.attempts(disturbed.number)] == ["done"]
+
+
+def test_a_worker_that_starts_while_redis_is_away_waits_for_it(
+    console: Console, embedded_servers: EmbeddedServers
+) -> None:
+    number = console.queue_sync(lose_messages(console.company, size=5).organizations[0])
+    embedded_servers.stop_valkey()
+    with console.worker("early-worker") as worker:
+        console.wait("the worker misses Redis", lambda: "Redis is away" in worker.log_path.read_text())
+        embedded_servers.start_valkey()
+        console.wait_for(number)
+        assert worker.alive
+
+
+def test_a_worker_that_is_told_to_stop_does_not_wait_for_redis(
+    console: Console, disturbed: Disturbed, embedded_servers: EmbeddedServers
+) -> None:
+    with console.worker() as worker:
+        console.wait_for_the_middle(disturbed.number, disturbed.total)
+        embedded_servers.stop_valkey()
+        try:
+            worker.send(signal.SIGTERM)
+            console.wait("the worker ended", lambda: not worker.alive, 20)
+        finally:
+            embedded_servers.start_valkey()
+    assert console.job(disturbed.number)["state"] == "queued"
+    with console.worker():
+        console.wait_for(disturbed.number)
 
 
 def test_a_flushed_redis_loses_no_job(console: Console) -> None:

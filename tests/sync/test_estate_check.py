@@ -16,13 +16,16 @@ import pytest
 from django.core.management import call_command
 
 from opsconsole.demo.addresses import ServerAddresses
+from opsconsole.demo.processes import wait_until
 from opsconsole.estate.model import Estate, Index, IndexAdapter, Kafka, OrganizationTable, TaskTable
 from opsconsole.estate.model import Source as SourceSettings
 from opsconsole.keys import KeyKind
-from sync.estate_check.catalog import IndexFacts, TableFacts
-from sync.estate_check.judge import judge_walk_index, judge_window_index
+from sync.estate_check.catalog import IndexFacts, TableFacts, Visibility, last_updates, scans
+from sync.estate_check.judge import judge_visibility, judge_walk_index, judge_window_index
 from sync.estate_check.result import Result, Status
+from sync.estate_check.stores import check_source
 from sync.estate_check.systems import check_estate, judge_clocks
+from sync.source import Source
 from tests.sync.stores import Store, estate_of, temporary_store
 
 pytestmark = [pytest.mark.django_db, pytest.mark.filterwarnings("ignore::ResourceWarning")]
@@ -128,10 +131,77 @@ def test_an_index_of_another_collation_does_not_order_by_bytes() -> None:
     assert judge_walk_index("walk", "t", keys, (), by_bytes).status is Status.OK
 
 
-def test_the_statement_for_a_window_index() -> None:
-    result = judge_window_index("window", "crm.My Tasks", ("at", "org"), facts(IndexFacts(("at",), ("",))))
-    assert result.status is Status.WARNING
-    assert result.sentence.endswith('Run: CREATE INDEX CONCURRENTLY ON crm."My Tasks" (at, org);')
+AT_ONLY, WINDOW = IndexFacts(("at",), ("",)), ("at", "org")
+SERVING, COVERING = IndexFacts(WINDOW, ("", "")), IndexFacts(WINDOW, ("", ""), ("state",))
+STATEMENT = 'CREATE INDEX CONCURRENTLY ON crm."My Tasks" (at, org) INCLUDE (state);'
+
+
+@pytest.mark.parametrize(
+    ("index", "scans", "status", "sentence"),
+    [
+        (AT_ONLY, (), Status.WARNING, f"each window reads the whole table. Run: {STATEMENT}"),
+        (AT_ONLY, ("Parallel Seq Scan",), Status.WARNING, f"(its plan: Parallel Seq Scan). Run: {STATEMENT}"),
+        (AT_ONLY, ("Bitmap Heap Scan",), Status.OK, f"and from the table; several times faster with: {STATEMENT}"),
+        (SERVING, ("Index Scan",), Status.OK, f"with state in it the table is not read: {STATEMENT}"),
+        (COVERING, ("Index Only Scan",), Status.OK, "finds the organizations of a window by itself."),
+        (SERVING, ("Seq Scan",), Status.WARNING, 'Run: ANALYZE crm."My Tasks";'),
+    ],
+)
+def test_windows_by_index_and_plan(index: IndexFacts, scans: tuple[str, ...], status: Status, sentence: str) -> None:
+    known = replace(facts(index), rows=1_000_000)
+    result = judge_window_index("window", "crm.My Tasks", WINDOW, "state", known, scans)
+    assert result.status is status
+    assert result.sentence.endswith(sentence)
+
+
+@pytest.mark.parametrize(
+    ("pages", "visible", "changed", "status"),
+    [
+        (0, 0, 0, Status.OK),
+        (999, 0, 0, Status.OK),
+        (10_000, 9_500, 400, Status.OK),
+        (10_000, 9_500, 600, Status.WARNING),
+        (10_000, 2_000, 0, Status.WARNING),
+    ],
+)
+def test_a_table_that_wants_a_vacuum(pages: int, visible: int, changed: int, status: Status) -> None:
+    known = replace(facts(), visibility=Visibility(pages, visible, changed))
+    result = judge_visibility("vacuum", "crm.My Tasks", known)
+    assert result.status is status
+    assert ('Run: VACUUM (ANALYZE) crm."My Tasks";' in result.sentence) == (status is Status.WARNING)
+
+
+def test_the_plan_of_a_window_before_and_after_its_index(servers: ServerAddresses) -> None:
+    """Told by the planner, on a table with statistics."""
+    with temporary_store(servers.admin_url) as made:
+        made.run("CREATE TABLE organizations (id uuid PRIMARY KEY, name text)")
+        made.run(
+            "CREATE TABLE tasks AS SELECT gen_random_uuid() AS id, gen_random_uuid() AS organization_id,"
+            " 'open' AS status, 'A title' AS title, '2026-01-01'::timestamptz + n * interval '1 min' AS updated_at"
+            " FROM generate_series(1, 20000) n"
+        )
+        made.run("ANALYZE tasks")
+        tasks = TaskTable(made.table("tasks"), organization="organization_id", compare=("status", "title"))
+        source = SourceSettings(made.url, OrganizationTable(made.table("organizations")), tasks)
+        index = Index(IndexAdapter.POSTGRES, made.url, made.table("tasks"))
+        estate = estate_of(source, index, Kafka(("127.0.0.1:1",), "t", "g"))
+        with Source(source) as opened:
+            before = {result.name: result for result in check_source(estate, opened)}
+        assert "whole table (its plan: Seq Scan). Run: CREATE INDEX" in before["source window"].sentence
+        statement = before["source window"].sentence.rpartition("Run: ")[2]
+        made.run(statement.replace(" CONCURRENTLY", ""))
+        with Source(source) as opened:
+
+            def read_by_index_alone() -> bool:
+                made.run("VACUUM ANALYZE tasks")  # marks nothing visible while anybody has an older snapshot
+                window = last_updates(opened.database, tasks.table, "updated_at")
+                assert window is not None
+                return list(scans(opened.affected_plan(window), tasks.table)) == ["Index Only Scan"]
+
+            assert wait_until(read_by_index_alone, 20)
+            after = {result.name: result for result in check_source(estate, opened)}
+        assert after["source window"].status is Status.OK
+        assert "rows changed since the last vacuum" in after["source vacuum"].sentence
 
 
 def test_clocks_that_differ() -> None:

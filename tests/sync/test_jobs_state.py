@@ -25,12 +25,12 @@ NOT_CLAIMABLE = [state for state in JobState if state not in (JobState.QUEUED, J
 
 
 def ledger_of(job: Job) -> Ledger:
-    return Ledger(job.pk, job.fence, ("status",))
+    return Ledger(job.pk, job.fence)
 
 
 def chunk(upto: str | None = "5", *findings_of: DriftKind, publish: bool = False) -> ChunkResult:
     findings = tuple(finding(kind) for kind in findings_of)
-    receipts: dict[object, Receipt] = {found.key: Receipt(found.key, 1, 10) for found in findings} if publish else {}
+    receipts = [Receipt(found.task_id, 1, 10) for found in findings] if publish else []
     return ChunkResult(upto=upto, scanned=7, unsettled=1, findings=findings, receipts=receipts)
 
 
@@ -180,7 +180,7 @@ class TestChunk:
         ledger = ledger_of(job)
         first = chunk("1", DriftKind.MISSING)
         ledger.commit_chunk(first)
-        again = ChunkResult("2", 7, 0, (finding(), *first.findings), {})  # one of them is there already
+        again = ChunkResult("2", 7, 0, (finding(), *first.findings), ())  # one of them is there already
         with pytest.raises(IntegrityError), transaction.atomic():
             ledger.commit_chunk(again)
         job.refresh_from_db()

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
 import pytest
 import redis
-from django.db import OperationalError
+from django.db import OperationalError, connection, transaction
+from django.db.models.functions import Now
 from django.dispatch import Signal
 from django.utils import timezone
 from pytest_django import Settings
@@ -33,7 +36,14 @@ from sync.models import (
     SkippedOrganization,
     SkipReason,
 )
-from sync.reconcile import SILENCE_SECONDS, push_lost_jobs, queue_due_retries, reconcile, recover_silent_jobs
+from sync.reconcile import (
+    SILENCE_SECONDS,
+    end_stuck_jobs,
+    push_lost_jobs,
+    queue_due_retries,
+    reconcile,
+    recover_silent_jobs,
+)
 from sync.signals import job_ended, job_looping
 from tests.sync.jobs import OTHER_WORKER, WORKER, claim, fall_silent, make_job, messages
 
@@ -62,6 +72,13 @@ def silent(**fields: Any) -> Job:
     return job
 
 
+def in_thread(act: Callable[[], int]) -> int:
+    try:
+        return act()
+    finally:
+        connection.close()
+
+
 def in_queue(name: str = "default") -> list[int | None]:
     return [queueing.job_id_of(rq_id) for rq_id in queueing._queue(name).get_job_ids()]
 
@@ -88,13 +105,33 @@ class TestSilence:
         fall_silent(job, SILENCE_SECONDS + 1)
         assert recover_silent_jobs() == 1
 
+    @pytest.mark.usefixtures("use_estate")
     def test_a_job_being_cancelled_is_cancelled(self, queue: redis.Redis, heard: list[Any]) -> None:
         job = silent()
         Job.objects.filter(pk=job.pk).ask_to_cancel()
-        recover_silent_jobs()
+        assert (recover_silent_jobs(), end_stuck_jobs()) == (0, 1)
         job.refresh_from_db()
         assert (job.state, in_queue()) == (JobState.CANCELLED, [])
         assert [announced for announced, _ in heard] == [job_ended]
+
+    def test_a_worker_that_stands_still_in_a_transaction_holds_up_nobody_else(self, queue: redis.Redis) -> None:
+        """Its row is locked until the server ends its session; the clock does not wait for that."""
+        stopped, other = silent(), silent()
+        with transaction.atomic():
+            Job.objects.select_for_update().get(pk=stopped.pk)
+            with ThreadPoolExecutor(1) as pool:
+                assert pool.submit(in_thread, recover_silent_jobs).result(timeout=10) == 1
+        other.refresh_from_db()
+        assert other.state == JobState.QUEUED
+        assert recover_silent_jobs() == 1
+
+    def test_one_whose_write_came_through_meanwhile_is_left_alone(self, queue: redis.Redis) -> None:
+        """It seemed silent because its own long commit kept its heartbeat waiting."""
+        job = silent()
+        seen = Job.objects.get(pk=job.pk)
+        Job.objects.filter(pk=job.pk).update(heartbeat_at=Now())
+        assert not recovery.recover_silent(seen, recovery.BadEnd(AttemptOutcome.VANISHED, "Gone."), seconds=15)
+        assert Job.objects.get(pk=job.pk).state == JobState.RUNNING
 
     def test_one_that_ended_by_itself_meanwhile_is_left_alone(self, queue: redis.Redis) -> None:
         job = silent()
@@ -128,12 +165,57 @@ class TestLooping:
         for round_number in range(4):
             held, _ = claim(job)
             if round_number == 1:
-                Ledger(held.pk, held.fence, ()).commit_chunk(ChunkResult("5", 1, 0, (), {}))
+                Ledger(held.pk, held.fence).commit_chunk(ChunkResult("5", 1, 0, (), ()))
             fall_silent(held)
             reconcile()
         job.refresh_from_db()
         assert (job.state, job.stalled_attempts) == (JobState.LOOPING, 3)
         assert Attempt.objects.filter(job=job).count() == 4
+
+    def test_an_organization_started_too_often_in_an_hour_stops_whatever_the_job(
+        self, queue: redis.Redis, settings: Settings, heard: list[Any]
+    ) -> None:
+        settings.LOOPING_STARTS_PER_HOUR = 3
+        organization = "11111111-1111-4111-8111-111111111111"
+        for state in (JobState.FAILED, JobState.CANCELLED, JobState.DONE):
+            old, attempt = claim(make_job(organization_id=organization))
+            outcome = AttemptOutcome.DONE if state is JobState.DONE else AttemptOutcome.FAILED
+            Attempt.objects.filter(pk=attempt.pk).update(outcome=outcome)
+            Job.objects.end(old.pk, old.fence, state)
+        job = make_job(organization_id=organization)
+        for moved in ("5", "6"):
+            held, _ = claim(job)
+            assert Job.objects.get(pk=job.pk).state == JobState.RUNNING
+            Ledger(held.pk, held.fence).commit_chunk(ChunkResult(moved, 1, 0, (), ()))
+            recovery.hibernate(held, "Out of memory.", None)
+        job.refresh_from_db()
+        assert (job.state, job.checkpoint) == (JobState.LOOPING, "6")
+        assert "started 4 times within an hour without its job being done" in job.error
+        assert SkippedOrganization.objects.get(organization_id=organization).job_id == job.pk
+        assert (job_looping, {"job_id": job.pk}) in heard
+        assert in_queue() == [job.pk]  # of the first hibernation; the second queued nothing
+
+    def test_starts_of_the_hour_before_do_not_count(self, queue: redis.Redis, settings: Settings) -> None:
+        settings.LOOPING_STARTS_PER_HOUR = 3
+        job = make_job()
+        for _ in range(5):
+            held, _ = claim(job)
+            recovery.hibernate(held, "Out of memory.", None)
+            Attempt.objects.filter(job=job).update(started_at=timezone.now() - timedelta(minutes=61))
+        job.refresh_from_db()
+        assert job.state == JobState.QUEUED
+
+    def test_a_failure_beyond_the_limit_is_looping_and_no_dead_letter(
+        self, queue: redis.Redis, settings: Settings
+    ) -> None:
+        settings.LOOPING_STARTS_PER_HOUR = 3
+        job = make_job()
+        for _ in range(4):
+            held, _ = claim(job)
+            recovery.fail(held, classify(UnavailableError("Away.")), None)
+            Job.objects.filter(pk=job.pk).update(not_before=None)
+        job.refresh_from_db()
+        assert (job.state, job.failures) == (JobState.LOOPING, 3)
 
     def test_a_list_of_tasks_loops_without_a_skip(self, queue: redis.Redis) -> None:
         job = silent(kind=JobKind.TASKS, organization_id="", task_ids=["1"], stalled_attempts=2)
@@ -284,13 +366,19 @@ class TestLostJobs:
         assert (push_lost_jobs(), push_lost_jobs()) == (1, 0)
         assert in_queue() == [job.pk]
 
-    def test_what_a_worker_has_taken_is_not_pushed_again(self, queue: redis.Redis) -> None:
+    @pytest.mark.parametrize("died", ["between taking and starting", "between starting and claiming"])
+    def test_what_a_worker_took_before_it_died_is_pushed_again_at_once(self, queue: redis.Redis, died: str) -> None:
+        """RQ goes on to say that it is taken, or under way, for more than a minute."""
         job = make_job()
         push_lost_jobs()
         rq_queue = queueing._queue("default")
         queue.lrem(rq_queue.key, 0, queueing.rq_id(job.pk))
-        queue.rpush(rq_queue.intermediate_queue_key, queueing.rq_id(job.pk))
-        assert push_lost_jobs() == 0
+        if died == "between taking and starting":
+            queue.rpush(rq_queue.intermediate_queue_key, queueing.rq_id(job.pk))
+        else:
+            queue.zadd(rq_queue.started_job_registry.key, {f"{queueing.rq_id(job.pk)}:1": time.time() + 90})
+        assert (push_lost_jobs(), push_lost_jobs()) == (1, 0)
+        assert in_queue() == [job.pk]
 
     def test_a_job_queued_just_now_is_given_time(self, queue: redis.Redis) -> None:
         make_job(enqueued_at=timezone.now())

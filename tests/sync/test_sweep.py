@@ -7,11 +7,11 @@ from collections.abc import Callable
 import pytest
 import redis
 
-from sync import sweep
+from sync import queueing, sweep
 from sync.jobs import run_job
 from sync.models import Attempt, AttemptOutcome, Job, JobEvent, JobState, Mode
 from sync.operations.workers import WorkerIdentity
-from sync.queueing import enqueue_after_commit, waiting_or_started
+from sync.queueing import enqueue_after_commit
 from tests.company import Company
 from tests.sync.jobs import make_job
 
@@ -73,7 +73,7 @@ def test_each_has_one_attempt_and_a_log(waiting: Callable[..., list[Job]]) -> No
 def test_their_messages_leave_the_queue(waiting: Callable[..., list[Job]], queue: redis.Redis) -> None:
     jobs = waiting()
     run_job(jobs[0].pk)
-    assert waiting_or_started() - {jobs[0].pk} == set()
+    assert queueing.waiting() - {jobs[0].pk} == set()
 
 
 def test_large_ones_and_those_of_others_are_left_alone(

@@ -1,12 +1,22 @@
-"""Sync in the administration: found by number or organization, never added, changed or deleted."""
+"""Sync in the administration: found by number or organization, cleaned up by the console's own acts, and by nothing
+else."""
 
 from __future__ import annotations
 
+import html
+import re
+from datetime import timedelta
+
 import pytest
+from django.http import HttpResponse
 from django.test import Client
+from django.utils import timezone
 
 from opsconsole.access import Role
-from tests.web.sync_rows import make_batch, make_full_job
+from opsconsole.models import AuditEntry
+from sync.models import Job, JobState
+from tests.sync.jobs import make_job
+from tests.web.sync_rows import HOSTILE, make_batch, make_full_job
 from tests.web.test_routes import person
 
 pytestmark = pytest.mark.django_db
@@ -46,3 +56,85 @@ def test_staff_without_the_permission_sees_nothing_of_it() -> None:
     client = Client()
     client.force_login(person("ned", None, is_staff=True))
     assert client.get("/admin/sync/job/").status_code == 403
+
+
+class TestCleanUp:
+    def ask(self, staff: Client, action: str, *rows: Job, model: str = "job", **fields: str) -> HttpResponse:
+        sent = {"action": action, "_selected_action": [str(row.pk) for row in rows], **fields}
+        return staff.post(f"/admin/sync/{model}/", sent, follow=True)  # type: ignore[return-value]
+
+    def bound(self, response: HttpResponse) -> str:
+        found = re.search(r'name="bound" value="([\d:,]*)"', response.content.decode())
+        assert found
+        return found[1]
+
+    def test_an_act_is_asked_about_with_organization_state_and_age(self, staff: Client) -> None:
+        job, done = make_job(organization_name=HOSTILE), make_job(state=JobState.DONE)
+        asked = self.ask(staff, "cancel_jobs", job, done)
+        text = asked.content.decode()
+        assert "Cancel 1 job?" in text
+        assert html.escape(HOSTILE) in text
+        assert (f"s-{job.organization_id}" in text, "Queued" in text, "1 more cannot be taken" in text) == (True,) * 3
+        job.refresh_from_db()
+        assert job.state == JobState.QUEUED
+        without = self.ask(staff, "cancel_jobs", job, bound=self.bound(asked), reason=" ")
+        assert without.status_code == 400
+        text = self.ask(staff, "cancel_jobs", job, bound=self.bound(asked), reason="wrong one").content.decode()
+        assert "1 waiting jobs cancelled" in text
+        assert AuditEntry.objects.get().reason == "wrong one"
+
+    def test_what_runs_anew_since_it_was_shown_is_left_alone(self, staff: Client) -> None:
+        job = make_job(state=JobState.RUNNING, fence=3)
+        asked = self.ask(staff, "kill_jobs", job)
+        Job.objects.filter(pk=job.pk).update(fence=4)
+        text = self.ask(staff, "kill_jobs", job, bound=self.bound(asked), reason="stuck").content.decode()
+        assert "0 running ones told to be killed; 1 had ended" in text
+        job.refresh_from_db()
+        assert job.state == JobState.RUNNING
+
+    def test_a_running_job_is_not_deleted(self, staff: Client) -> None:
+        job = make_job(state=JobState.RUNNING)
+        assert "Nothing of what was ticked can be taken." in self.ask(staff, "delete_jobs", job).content.decode()
+        text = self.ask(staff, "delete_jobs", job, bound=f"{job.pk}:0", reason="x").content.decode()
+        assert Job.objects.filter(pk=job.pk).exists()
+        assert "Nothing of what was ticked can be taken." in text
+
+    def test_dead_letters_and_attempts_have_the_acts_of_their_jobs(self, staff: Client) -> None:
+        dead = make_full_job(state=JobState.FAILED)
+        other = make_full_job(state=JobState.RUNNING, fence=0)
+        rows = staff.get("/admin/sync/deadletter/").context["cl"].queryset
+        assert list(rows.values_list("pk", flat=True)) == [dead.pk]
+        assert "Skip 1 job?" in self.ask(staff, "skip_jobs", dead, model="deadletter").content.decode()
+        attempt = other.attempts.first()
+        assert attempt is not None
+        sent = {"action": "stop_jobs", "_selected_action": [str(attempt.pk)]}
+        assert "Stop 1 job?" in staff.post("/admin/sync/attempt/", sent).content.decode()
+
+    def test_batches_are_cancelled(self, staff: Client) -> None:
+        job = make_job(batch=make_batch())
+        sent = {"action": "cancel_batches", "_selected_action": [str(job.batch_id)]}
+        assert "Cancel 1 batch?" in staff.post("/admin/sync/batch/", sent).content.decode()
+        done = staff.post("/admin/sync/batch/", sent | {"bound": "", "reason": "wrong window"}, follow=True)
+        assert "1 waiting jobs cancelled" in done.content.decode()
+        job.refresh_from_db()
+        assert job.state == JobState.CANCELLED
+
+    def test_purging_asks_how_old_and_why(self, staff: Client) -> None:
+        old = make_job(state=JobState.DONE, ended_at=timezone.now() - timedelta(days=100))
+        young = make_job(state=JobState.DONE, ended_at=timezone.now())
+        assert "Purge ended jobs" in staff.get("/admin/sync/job/").content.decode()
+        assert staff.get("/admin/sync/job/purge/").status_code == 200
+        assert staff.post("/admin/sync/job/purge/", {"days": "0", "reason": "x"}).status_code == 400
+        done = staff.post("/admin/sync/job/purge/", {"days": "90", "reason": "yearly"}, follow=True)
+        assert "1 job deleted." in done.content.decode()
+        assert (Job.objects.get(), old.pk != young.pk) == (young, True)
+
+    def test_nobody_acts_without_the_permission(self) -> None:
+        client = Client()
+        client.force_login(person("vera", Role.VIEWER, is_staff=True))
+        job = make_job()
+        assert b"_selected_action" not in client.get("/admin/sync/job/").content
+        self.ask(client, "cancel_jobs", job, bound=f"{job.pk}:0", reason="x")
+        assert client.get("/admin/sync/job/purge/").status_code == 403
+        job.refresh_from_db()
+        assert job.state == JobState.QUEUED

@@ -167,9 +167,9 @@ def test_redis_away_is_an_error_above_the_form(settings: LazySettings, monkeypat
 
 
 ACTS = {
-    BatchState.RUNNING: {"pause", "cancel"},
-    BatchState.PAUSED: {"resume", "cancel"},
-    BatchState.CANCELLING: set(),
+    BatchState.RUNNING: {"pause", "cancel", "throttle"},
+    BatchState.PAUSED: {"resume", "cancel", "throttle"},
+    BatchState.CANCELLING: {"throttle"},
     BatchState.DONE: {"missing", "report-again", "clone"},
     BatchState.CANCELLED: {"missing", "report-again", "clone"},
 }
@@ -378,3 +378,38 @@ def test_a_plan_can_be_changed_from_what_was_typed() -> None:
     again = {name: form[name].value() for name in typed}
     assert again == {name: str(value) for name, value in typed.items()}
     assert (bool(form["keep_staged"].value()), bool(form["auto_advance"].value())) == (False, True)
+
+
+def test_the_throttle_of_a_batch_is_set_at_the_start_shown_and_changed(queue: redis.Redis) -> None:
+    stage_rows(1, task_count=1)
+    client = client_of(Role.OPERATOR)
+    address = plan_for(client, size=1, mode="sync", messages_per_second=500, lag_limit=50_000)
+    said = "500 messages/s at most; waits above a lag of 50,000"
+    assert said in client.get(address).content.decode()
+    client.post(address, {"hash": hash_at(client, address), "reason": "incident 7"})
+    batch = Batch.objects.get()
+    page, throttle = f"/sync/batches/{batch.pk}/", f"/sync/batches/{batch.pk}/throttle/"
+    text = client.get(page).content.decode()
+    assert said in text
+    assert f'"{throttle}"' in text
+    assert 'value="500"' in client.get(throttle).content.decode()
+    assert client.post(throttle, {"messages_per_second": "5"}).status_code == 400, "a reason is needed"
+    wrong = client.post(throttle, {"messages_per_second": "-5", "reason": "x"})
+    assert wrong.status_code == 400
+    assert "-5 messages a second is not possible" in wrong.content.decode()
+    changed = client.post(throttle, {"messages_per_second": "5", "lag_limit": "", "reason": "slower"}, follow=True)
+    assert "5 messages/s at most</dd>" in changed.content.decode()
+    assert client_of(Role.VIEWER).post(throttle, {"reason": "x"}).status_code == 403
+
+
+def test_jobs_that_are_held_up_say_why_on_job_list_and_batch() -> None:
+    batch, client = make_batch(), client_of(Role.VIEWER)
+    reason = "Waiting: the group task-indexer is 120,431 messages behind."
+    job = make_job(batch=batch, state=JobState.RUNNING, waits_for=reason)
+    make_job(batch=batch, state=JobState.RUNNING, waits_for=reason)
+    make_job(batch=batch, state=JobState.QUEUED, waits_for="left by an attempt that was killed")
+    assert f"{reason} (2 jobs)" in client.get(f"/sync/batches/{batch.pk}/").content.decode()
+    assert reason in client.get(f"/sync/jobs/{job.pk}/").content.decode()
+    listed = client.get("/sync/jobs/").content.decode()
+    assert reason in listed
+    assert "left by an attempt" not in listed

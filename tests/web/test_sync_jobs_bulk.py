@@ -19,7 +19,7 @@ from tests.web.sync_rows import HOSTILE, MOST_QUERIES, client_of
 
 pytest_plugins = ["tests.fixtures_sync"]
 pytestmark = pytest.mark.django_db
-CSRF = re.compile(r'name="jobs" value="([\d,]*)"')
+CSRF = re.compile(r'name="jobs" value="([\d,:]*)"')
 
 
 def bound_jobs(text: str) -> str:
@@ -66,7 +66,10 @@ def test_what_changed_meanwhile_is_left_alone_and_said() -> None:
     page = ask(client, "cancel", jobs)
     Job.objects.filter(pk=jobs[0].pk).update(state=JobState.DONE)
     text = client.post("/sync/jobs/cancel/", {"jobs": bound_jobs(page), "reason": "x"}, follow=True).content.decode()
-    assert "1 waiting jobs cancelled, 0 running ones asked to stop; 1 had ended or were stopping already." in text
+    assert (
+        "1 waiting jobs cancelled, 0 running ones asked to stop; 1 had ended, were stopping already or run anew."
+        in text
+    )
 
 
 def test_skip_asks_for_kind_and_reason() -> None:

@@ -11,7 +11,7 @@ import pytest
 from django.utils import timezone
 
 from opsconsole.access import Role
-from sync.models import Attempt, AttemptOutcome, JobKind, JobState, SkippedOrganization
+from sync.models import Attempt, AttemptOutcome, JobKind, JobRange, JobState, SkippedOrganization
 from tests.sync.jobs import make_job
 from tests.web.sync_rows import client_of, make_batch, make_drift, make_full_job
 
@@ -158,3 +158,22 @@ def test_drift_as_csv_with_the_same_filters() -> None:
     assert len(only.splitlines()) == 2
     assert client.get(f"/sync/jobs/{job.pk}/drift.csv", {"kind": "odd"}).status_code == 400
     assert client.get("/sync/jobs/0/drift.csv").status_code == 404
+
+
+def test_a_job_that_is_split_shows_its_ranges() -> None:
+    job = make_job(state=JobState.RUNNING, fence=1, started_at=timezone.now())
+    facts = {"job": job, "host": "ops-3", "pid": 4711}
+    Attempt.objects.create(number=1, worker="leading", **facts)
+    Attempt.objects.create(number=2, range_number=2, worker="helping", **facts)
+    JobRange.objects.create(job=job, number=1, upper="key-17", state="done", worker="leading", scanned=1_200, drift=3)
+    JobRange.objects.create(job=job, number=2, lower="key-17", state="running", worker="helping", scanned=345)
+    text = page(job.pk)
+    shown = text.split("Ranges</h2>")[1].split("</section>")[0]
+    for said in ("Done", "Running", "leading", "helping", "1,200", "345", "key-17", "the first", "the last"):
+        assert said in shown
+    assert "Range 2" in text.split("Attempts</h2>")[1]
+    assert "one for each range" in text
+
+
+def test_a_job_that_is_not_split_has_no_ranges() -> None:
+    assert "Ranges</h2>" not in page(make_full_job().pk)
