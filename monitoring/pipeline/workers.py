@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import django_rq
 from django.db.models import TextChoices
@@ -196,3 +196,9 @@ def worker_rows(
 
 def live_workers() -> list[WorkerBeat]:
     return list(WorkerBeat.objects.order_by("name")[:1_000])
+
+
+def living_workers(queue: str, now: datetime) -> int:
+    """How many workers serve the queue, by their own signs and what their machines say. One query."""
+    alive = WorkerBeat.objects.filter(beat_at__gt=now - timedelta(seconds=LATE_SECONDS), seen="")
+    return alive.filter(queues__contains=[queue]).count()

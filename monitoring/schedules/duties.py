@@ -5,9 +5,9 @@ from __future__ import annotations
 from django.utils import timezone
 
 from monitoring.schedules.operations.firing import fire_due
+from monitoring.schedules.operations.looking import look
 from monitoring.schedules.operations.reconciling import reconcile
 from monitoring.schedules.operations.taking_over import EstateFollower
-from monitoring.schedules.operations.watching import look
 from opsconsole.clock.duties import duty
 
 TAKE_OVER_SECONDS = 5.0
@@ -29,8 +29,9 @@ def fire() -> None:
     fire_due(timezone.now())
 
 
-@duty("schedules.look_at_monitors", every=LOOK_SECONDS)
-def look_at_monitors() -> None:
+@duty("schedules.look", every=LOOK_SECONDS)
+def look_at_runs_and_monitors() -> None:
+    """Before reconciling: what a worker's silence means depends on whether this console was there to hear it."""
     look(timezone.now())
 
 

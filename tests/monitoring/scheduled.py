@@ -8,6 +8,7 @@ from typing import Any
 from monitoring.schedules.actions import Log, operation
 from monitoring.schedules.models import Action, Run, ScheduledJob
 from opsconsole.due import next_due
+from opsconsole.errors import UnavailableError
 from sync.operations.workers import WorkerIdentity
 
 NOW = datetime(2026, 11, 20, 12, 0, 30, tzinfo=UTC)
@@ -23,6 +24,11 @@ def _no_check(parameters: object) -> None:
 def noted(parameters: Any, run: Run, log: Log) -> str:
     log(str(parameters.get("line", "noted")))
     return "Noted."
+
+
+@operation("away", "Finds that what it needs is away. For tests.", verify=_no_check)
+def away(parameters: Any, run: Run, log: Log) -> str:
+    raise UnavailableError("It is away.")
 
 
 def make_scheduled_job(name: str, *, since: datetime = NOW - 5 * MINUTE, **fields: Any) -> ScheduledJob:

@@ -14,7 +14,8 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from monitoring.schedules.models import BODY_BYTES, BURST, Looked, Monitor, Ping, PingKey
-from monitoring.schedules.operations.watching import fold_pings, look, notice_silence
+from monitoring.schedules.operations.looking import look
+from monitoring.schedules.operations.watching import fold_pings, notice_silence
 from monitoring.schedules.pings import Status, Trouble
 from monitoring.schedules.signals import monitor_changed
 
@@ -159,7 +160,7 @@ class TestSilence:
     def test_our_own_downtime_is_not_blamed_on_the_job(self, heard: list[Any]) -> None:
         monitor = make_monitor()
         now = timezone.now()
-        Looked.objects.create(name="monitors", at=now - 3 * HOUR)
+        Looked.objects.create(name="detector", at=now - 3 * HOUR)
         Monitor.objects.update(stored="up", last_ping=now - DAY - 2 * HOUR, deadline=now - HOUR)
         look(now)
         assert heard == []
@@ -173,7 +174,7 @@ class TestSilence:
 
     def test_what_fell_due_before_we_went_away_is_noticed(self, heard: list[Any]) -> None:
         now = timezone.now()
-        Looked.objects.create(name="monitors", at=now - HOUR)
+        Looked.objects.create(name="detector", at=now - HOUR)
         make_monitor(stored="up", last_ping=now - 3 * DAY, deadline=now - 2 * HOUR)
         look(now)
         assert len(heard) == 1

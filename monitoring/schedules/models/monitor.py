@@ -200,10 +200,13 @@ STATE_FIELDS = (
 
 
 class Looked(models.Model):
-    """When the clock last looked at all monitors: a gap since then is a downtime of this console's own."""
+    """When the clock last looked at all runs and monitors: a gap since then is a downtime of this console's own. The
+    last one was from `gap_from` to `gap_until`; None: there was none."""
 
     name = models.CharField(primary_key=True, max_length=20)
     at = models.DateTimeField()
+    gap_from = models.DateTimeField(null=True)
+    gap_until = models.DateTimeField(null=True)
 
     class Meta:
         default_permissions = ()

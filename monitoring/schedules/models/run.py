@@ -6,14 +6,28 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from django.db import models, transaction
-from django.db.models import F, Q
+from django.db.models import ExpressionWrapper, F, OuterRef, Q, Subquery
 from django.db.models.functions import Coalesce, Now
 
 from monitoring.schedules.models.scheduled_job import ScheduledJob
-from monitoring.schedules.models.states import ACTIVE_RUNS, CLAIMABLE_RUNS, SETTLED_BY_PEOPLE, RunState, Trigger
+from monitoring.schedules.models.states import (
+    ACTIVE_RUNS,
+    CLAIMABLE_RUNS,
+    NOT_BEGUN,
+    SETTLED_BY_PEOPLE,
+    RunState,
+    Trigger,
+)
+from monitoring.schedules.pings import Trouble
 
 if TYPE_CHECKING:
     from sync.operations.workers import WorkerIdentity
+
+END_SLACK = timedelta(seconds=10)
+"""What a run that is stopped at its time limit may take to say so, before its end is missing."""
+
+_LIMIT = ScheduledJob.objects.filter(pk=OuterRef("scheduled_job")).values("time_limit")
+END_BY = ExpressionWrapper(Now() + Subquery(_LIMIT) + END_SLACK, models.DateTimeField())
 
 
 class RunQuerySet(models.QuerySet["Run"]):
@@ -42,17 +56,29 @@ class RunQuerySet(models.QuerySet["Run"]):
                 heartbeat_at=Now(),
                 started_at=Coalesce(F("started_at"), Now()),
                 not_before=None,
+                start_by=None,
+                end_by=END_BY,
+                trouble="",
+                trouble_since=None,
             )
             return self.select_related("scheduled_job").get(pk=run_id) if taken else None
 
     def end(self, run_id: int, fence: int, state: RunState, **fields: object) -> bool:
         """End the run from the attempt that holds it. False: it no longer does."""
         assert state.terminal, state
-        return bool(self.held(run_id, fence).update(state=state, ended_at=Now(), heartbeat_at=None, **fields))
+        return self._let_go(run_id, fence, state=state, ended_at=Now(), **fields)
 
     def retry_later(self, run_id: int, fence: int, delay: timedelta, **fields: object) -> bool:
+        return self._let_go(run_id, fence, state=RunState.RETRYING, not_before=Now() + delay, **fields)
+
+    def queue_again(self, run_id: int, fence: int, **fields: object) -> bool:
+        """From the attempt that holds it, at once. False: it no longer does."""
+        return self._let_go(run_id, fence, state=RunState.QUEUED, enqueued_at=Now(), **fields)
+
+    def _let_go(self, run_id: int, fence: int, **fields: object) -> bool:
         held = self.held(run_id, fence)
-        return bool(held.update(state=RunState.RETRYING, heartbeat_at=None, not_before=Now() + delay, **fields))
+        without: dict[str, object] = {"heartbeat_at": None, "end_by": None, "trouble": "", "trouble_since": None}
+        return bool(held.update(**without | fields))
 
 
 class Run(models.Model):
@@ -60,6 +86,9 @@ class Run(models.Model):
 
     A row of due times that did not run may stand for several: from `due_at` to `due_until`, `count` of them. `fence`
     rises with each claim and `attempt` counts them; `cause` says why a run was missed, skipped or recovered.
+
+    It is to begin by `start_by` and its attempt to end by `end_by`; both are None where nothing is awaited, and move by
+    this console's own downtimes. `trouble` is what is wrong with it since `trouble_since`, as the clock noticed it.
     """
 
     scheduled_job = models.ForeignKey(ScheduledJob, on_delete=models.CASCADE, related_name="runs", db_index=False)
@@ -83,6 +112,10 @@ class Run(models.Model):
     heartbeat_at = models.DateTimeField(null=True)
     started_at = models.DateTimeField(null=True)
     ended_at = models.DateTimeField(null=True)
+    start_by = models.DateTimeField(null=True)
+    end_by = models.DateTimeField(null=True)
+    trouble = models.CharField(max_length=15, choices=[(one.value, one.value) for one in Trouble], blank=True)
+    trouble_since = models.DateTimeField(null=True)
     error = models.TextField(blank=True)
     result = models.TextField(blank=True)
     settled_by = models.CharField(max_length=150, blank=True)
@@ -102,6 +135,14 @@ class Run(models.Model):
                 fields=["-id"], name="run_missed", condition=Q(state__in=SETTLED_BY_PEOPLE, settled_at__isnull=True)
             ),
             models.Index(fields=["heartbeat_at"], name="run_alive", condition=Q(state=RunState.RUNNING)),
+            models.Index(
+                fields=["start_by"], name="run_start_by", condition=Q(state__in=NOT_BEGUN, start_by__isnull=False)
+            ),
+            models.Index(fields=["end_by"], name="run_end_by", condition=Q(state=RunState.RUNNING, trouble="")),
+            models.Index(fields=["-id"], name="run_in_trouble", condition=~Q(trouble="") & Q(settled_at__isnull=True)),
+            models.Index(
+                fields=["-id"], name="run_dead_letter", condition=Q(state=RunState.FAILED, settled_at__isnull=True)
+            ),
         ]
 
     def __str__(self) -> str:

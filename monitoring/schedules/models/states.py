@@ -44,6 +44,7 @@ _TONES = {
 }
 
 CLAIMABLE_RUNS = (RunState.QUEUED, RunState.RETRYING)
+NOT_BEGUN = (RunState.WAITING, RunState.QUEUED)
 ACTIVE_RUNS = (RunState.WAITING, *CLAIMABLE_RUNS, RunState.RUNNING)
 SETTLED_BY_PEOPLE = (RunState.MISSED, RunState.UNKNOWN)
 """Somebody has to say what becomes of these: run now, or ignored."""

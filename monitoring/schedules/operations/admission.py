@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db.models import Max, Q
+from django.db.models import Case, F, Max, Q, TextField, Value, When
 from django.db.models.functions import Now
 
 from monitoring.schedules.models import ACTIVE_RUNS, Overlap, Run, RunState, ScheduledJob, Trigger
@@ -104,7 +104,8 @@ def _give(verdict: Verdict, runs: Sequence[Run]) -> None:
     numbers = [run.pk for run in runs]
     rows = Run.objects.filter(pk__in=numbers, state__in=(RunState.QUEUED, RunState.WAITING))
     if verdict.state is RunState.QUEUED:
-        rows.update(state=verdict.state, enqueued_at=Now())
+        waited_for = Case(When(state=RunState.WAITING, then=Value("", TextField())), default=F("cause"))
+        rows.update(state=verdict.state, enqueued_at=Now(), cause=waited_for)
     elif verdict.state is RunState.SKIPPED:
         rows.update(state=verdict.state, cause=verdict.cause, ended_at=Now())
     else:

@@ -10,7 +10,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from monitoring.schedules.models import Run, RunState, ScheduledJob, Trigger
-from monitoring.schedules.operations.firing import write_runs
+from monitoring.schedules.operations.firing import start_by, write_runs
 from opsconsole import audit
 from opsconsole.errors import UsageError
 
@@ -68,6 +68,7 @@ def run_now(
                 Run(
                     scheduled_job=one,
                     due_at=due_at,
+                    start_by=start_by(one, due_at, due_at) if one is job else None,
                     trigger=trigger if one is job else Trigger.CHAIN,
                     requested_by=actor.name,
                     reason=reason,

@@ -14,9 +14,11 @@ from uuid import uuid4
 from django.db import transaction
 
 from monitoring.schedules import carrying
-from monitoring.schedules.catchup import Decision, Fate, plan
+from monitoring.schedules.catchup import ON_TIME, Decision, Fate, plan
 from monitoring.schedules.models import STATE_OF_FATE, Run, RunState, ScheduledJob, Trigger
 from monitoring.schedules.operations.admission import admit
+from monitoring.schedules.operations.finding import Found, say_found
+from monitoring.schedules.pings import Trouble
 from opsconsole.due import next_due
 
 logger = logging.getLogger(__name__)
@@ -31,6 +33,15 @@ WHY = {
     Fate.MISSED: "Due while {cause}; not critical, so it is not run again by itself.",
     Fate.TOO_OLD: "Due while {cause}; older than its recovery window.",
 }
+SAID = {
+    Fate.RECOVERED: "runs now",
+    Fate.COALESCED: "a later run stands for it",
+    Fate.SKIPPED: "left out by its policy",
+    Fate.MISSED: "missed",
+    Fate.TOO_OLD: "missed: older than its recovery window",
+}
+"""What the log says of a late due time."""
+
 CLOCK_WAS_DOWN = "no clock was running"
 
 
@@ -54,17 +65,31 @@ def fire_due(now: datetime, cause: str = CLOCK_WAS_DOWN) -> int:
 
 def _fire(jobs: Sequence[ScheduledJob], now: datetime, cause: str) -> int:
     runs: list[Run] = []
+    found: list[Found] = []
     for job in jobs:
         schedule = job.schedule
         made = plan(schedule, job.watermark, now, job.policy)
         job.watermark = made.watermark
         job.next_due = next_due(schedule, made.watermark)
-        runs += [_run(job, decision, cause) for decision in made.decisions]
+        runs += [_run(job, decision, cause, now) for decision in made.decisions]
+        found += _found(job, made.decisions)
+    transaction.on_commit(lambda: say_found(found, now))
     ScheduledJob.objects.bulk_update(jobs, ["watermark", "next_due"])
     return write_runs(runs)
 
 
-def _run(job: ScheduledJob, decision: Decision, cause: str) -> Run:
+def _found(job: ScheduledJob, decisions: Sequence[Decision]) -> list[Found]:
+    """What is late, the fates apart."""
+    late = [one for one in decisions if one.fate in SAID]
+    return [
+        Found(job.name, next(one.first for one in late if one.fate is fate), said, count)
+        for fate, said in SAID.items()
+        if (count := sum(one.count for one in late if one.fate is fate))
+    ]
+
+
+def _run(job: ScheduledJob, decision: Decision, cause: str, now: datetime) -> Run:
+    missed = STATE_OF_FATE[decision.fate] is RunState.MISSED
     return Run(
         scheduled_job=job,
         due_at=decision.first,
@@ -74,7 +99,15 @@ def _run(job: ScheduledJob, decision: Decision, cause: str) -> Run:
         state=STATE_OF_FATE[decision.fate],
         cause=WHY[decision.fate].format(cause=cause) if decision.fate in WHY else "",
         trace_id=uuid4(),
+        start_by=start_by(job, decision.first, now) if decision.fate.runs else None,
+        trouble=Trouble.MISSING_START.value if missed else "",
+        trouble_since=decision.first if missed else None,
     )
+
+
+def start_by(job: ScheduledJob, due_at: datetime, now: datetime) -> datetime:
+    """When a run that is queued now is to have begun."""
+    return max(due_at, now - ON_TIME) + job.grace
 
 
 def write_runs(runs: Sequence[Run]) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from datetime import timedelta
 
 import django_rq
 from django.db import transaction
@@ -14,6 +15,8 @@ from monitoring.schedules import carrying
 from monitoring.schedules.models import Run, RunState
 from monitoring.schedules.operations import running
 from monitoring.schedules.operations.admission import release_waiting
+from monitoring.schedules.operations.looking import was_own_downtime
+from monitoring.schedules.operations.overdue import PUSHED_AGAIN
 from sync.reconcile import QUEUE_GRACE, SILENCE_SECONDS
 
 logger = logging.getLogger(__name__)
@@ -25,8 +28,10 @@ def recover_silent_runs() -> int:
     """Start again every run whose worker fell silent. Returns how many were found."""
     silent = Run.objects.silent_for(SILENCE_SECONDS).select_related("scheduled_job").order_by("pk")[:PER_ROUND]
     found = list(silent)
+    now = timezone.now()
     for run in found:
-        running.recover(run, f"Worker {run.worker} fell silent.")
+        alive_until = (run.heartbeat_at or now) + timedelta(seconds=SILENCE_SECONDS)
+        running.recover(run, f"Worker {run.worker} fell silent.", own_downtime=was_own_downtime(alive_until, now))
     return len(found)
 
 
@@ -51,6 +56,7 @@ def push_lost_runs() -> int:
     try:
         known = known_to_rq()
         lost = [run for run in queued if run.pk not in known]
+        Run.objects.filter(pk__in=[run.pk for run in lost], cause="").update(cause=PUSHED_AGAIN)
         carrying.push_now([(run.pk, carrying.limit_of(run)) for run in lost])
     except RedisError as error:
         logger.warning("redis cannot be reached; %d queued runs wait for it: %s", len(queued), error)
@@ -59,13 +65,11 @@ def push_lost_runs() -> int:
 
 
 def known_to_rq() -> set[int]:
-    """Numbers of the runs that wait in RQ, or are between queue and worker, or under way. Raises RedisError."""
-    queue = django_rq.get_queue(carrying.QUEUE)
-    rq_ids = [
-        *queue.get_job_ids(),
-        *queue.intermediate_queue.get_job_ids(),
-        *queue.started_job_registry.get_job_ids(cleanup=False),
-    ]
+    """Numbers of the runs whose message waits in RQ. Raises RedisError.
+
+    Not those that RQ says a worker has taken: it says so for more than a minute after that worker has died.
+    """
+    rq_ids = django_rq.get_queue(carrying.QUEUE).get_job_ids()
     return {number for number in map(carrying.run_id_of, rq_ids) if number is not None}
 
 

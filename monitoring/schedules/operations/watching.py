@@ -1,8 +1,4 @@
-"""The clock's part of monitors: pings that came are folded into their monitor's state, and silence is noticed.
-
-A gap in this console's own beat moves the deadlines that fell into it, so that its own downtime is never blamed on a
-job that runs elsewhere.
-"""
+"""The clock's part of monitors: pings that came are folded into their monitor's state, and silence is noticed."""
 
 from __future__ import annotations
 
@@ -13,17 +9,13 @@ from datetime import datetime, timedelta
 from django.db import transaction
 from django.db.models import F
 
-from monitoring.schedules.models import STATE_FIELDS, Looked, Monitor, Ping
+from monitoring.schedules.models import STATE_FIELDS, Monitor, Ping
 from monitoring.schedules.pings import Outcome, PingKind, Stored, after_ping, after_silence, deadline
 from monitoring.schedules.pings import Ping as Heard
 from monitoring.schedules.signals import monitor_changed
 
 PER_ROUND = 1_000
-OWN_GAP = timedelta(seconds=60)
-"""A beat that comes later than this after the one before it was a downtime of our own."""
-
 NOT_MOVED = timedelta(0)
-LOOKED = "monitors"
 
 
 def fold_pings() -> int:
@@ -94,20 +86,7 @@ def notice_silence(now: datetime) -> int:
     return len(monitors)
 
 
-def look(now: datetime) -> None:
-    """One round: our own gap first, then what came, then what did not come."""
-    before = Looked.objects.filter(name=LOOKED).first()
-    if before is not None:
-        move_deadlines(before.at, now)
-    fold_pings()
-    notice_silence(now)
-    Looked.objects.update_or_create(name=LOOKED, defaults={"at": now})
-
-
-def move_deadlines(since: datetime, now: datetime) -> int:
-    """This console was not looking between `since` and `now`: deadlines inside move by the gap. Returns how many."""
-    gap = now - since
-    if gap <= OWN_GAP:
-        return 0
-    inside = Monitor.objects.filter(deadline__gt=since, deadline__lte=now)
+def move_deadlines(since: datetime, gap: timedelta) -> int:
+    """This console was down for `gap` from `since` on: deadlines inside move by it. Returns how many."""
+    inside = Monitor.objects.filter(deadline__range=(since, since + gap))
     return inside.update(deadline=F("deadline") + gap, moved_by=F("moved_by") + gap)

@@ -1,0 +1,57 @@
+"""The detector: one round of looking at runs and monitors, and what is known of this console's own downtimes."""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime, timedelta
+
+from django.db import transaction
+
+from monitoring.schedules.models import Looked
+from monitoring.schedules.operations import overdue, watching
+
+logger = logging.getLogger(__name__)
+
+OWN_GAP = timedelta(seconds=60)
+"""A beat that comes later than this after the one before it was a downtime of our own."""
+
+DETECTOR = "detector"
+
+
+def look(now: datetime) -> None:
+    """One round: our own gap first, then what came, then what did not come."""
+    beat(now)
+    watching.fold_pings()
+    watching.notice_silence(now)
+    overdue.notice_overdue(now)
+
+
+def beat(now: datetime) -> timedelta | None:
+    """Leave the detector's sign. Returns how long it was missing where that was a downtime of our own.
+
+    The deadlines that fell into it move by it, in the same transaction: killed anywhere, they move once.
+    """
+    if Looked.objects.filter(name=DETECTOR, at__gte=now - OWN_GAP).update(at=now):
+        return None
+    with transaction.atomic():
+        before = Looked.objects.select_for_update().filter(name=DETECTOR).first()
+        if before is None:
+            Looked.objects.create(name=DETECTOR, at=now)
+            return None
+        gap = now - before.at
+        if gap <= OWN_GAP:
+            return None
+        moved = watching.move_deadlines(before.at, gap) + overdue.move_deadlines(before.at, gap)
+        Looked.objects.filter(pk=before.pk).update(at=now, gap_from=before.at, gap_until=now)
+    logger.warning("nobody looked for %s, from %s UTC on; %d deadlines move by it", gap, f"{before.at:%F %T}", moved)
+    return gap
+
+
+def was_own_downtime(moment: datetime, now: datetime) -> bool:
+    """Whether this console was down at `moment`: in its last downtime, or in one that is not over yet. One query."""
+    looked = Looked.objects.filter(name=DETECTOR).first()
+    if looked is None:
+        return False
+    if now - looked.at > OWN_GAP:
+        return looked.at <= moment
+    return looked.gap_from is not None and looked.gap_until is not None and looked.gap_from <= moment < looked.gap_until
