@@ -7,7 +7,9 @@ class OpsconsoleConfig(AppConfig):
     verbose_name = "Console"
 
     def ready(self) -> None:
-        from opsconsole import access, checks  # noqa: F401  (checks registers itself on import)
+        # What is not used here registers itself on import: system checks, the clock's duties, the workers' watch.
+        from opsconsole import access, checks  # noqa: F401
+        from opsconsole.clock import outside, watch  # noqa: F401
 
         # The last app to migrate is unknown here, so roles are granted after each: the work is idempotent and small.
         post_migrate.connect(access.grant_roles, dispatch_uid="opsconsole.grant_roles")

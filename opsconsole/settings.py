@@ -131,6 +131,9 @@ WORKER_PRELOAD = ("sync.jobs",)
 LOOPING_ATTEMPTS = env.integer("LOOPING_ATTEMPTS", 3, minimum=2)
 LOOPING_STARTS_PER_HOUR = env.integer("LOOPING_STARTS_PER_HOUR", 30, minimum=3)
 
+# A watch outside of the console that expects a request every minute, and alerts when none comes.
+OUTSIDE_PING_URL = env.text("OUTSIDE_PING_URL", "")
+
 ESTATE = env.text("OPSCONSOLE_ESTATE", str(BASE_DIR / "estate.toml"))
 
 USE_TZ = True
@@ -173,6 +176,7 @@ SESSION_COOKIE_SAMESITE = "Lax"
 # TLS usually ends at a proxy; `SECURE_TLS=off` is for a console on loopback only.
 SECURE_TLS = env.boolean("SECURE_TLS", default=IN_PRODUCTION)
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = SECURE_TLS
+SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^livez$"]  # probes inside a network speak plain HTTP
 SECURE_HSTS_SECONDS = 31_536_000 if SECURE_TLS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = SECURE_TLS
 if env.boolean("TRUST_PROXY_TLS_HEADER", default=False):
@@ -188,5 +192,6 @@ LOGGING = {
     "formatters": {"line": {"format": "{asctime} {levelname:<7} {name}: {message}", "style": "{"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
-    "loggers": {"kafka": {"level": "WARNING"}},
+    # httpx would log every address that it asks, secrets and all.
+    "loggers": {"kafka": {"level": "WARNING"}, "httpx": {"level": "WARNING"}},
 }

@@ -13,6 +13,8 @@ urlpatterns = [
     path("admin/login/", views.admin_login),
     path("admin/", admin.site.urls),
     path("styleguide/", views.styleguide_page, name="styleguide"),
+    path("healthz", views.healthz, name="healthz"),
+    path("livez", views.livez, name="livez"),
     path("sync/", include("sync.urls")),
     path("pipeline/", include("monitoring.pipeline.urls")),
     path("ping/", include("monitoring.schedules.ping_urls")),

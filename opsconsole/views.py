@@ -1,14 +1,16 @@
-"""The pages that belong to no part: home, the way into the administration, the style guide."""
+"""The pages that belong to no part: home, the way into the administration, the style guide, and what probes ask."""
 
 from __future__ import annotations
 
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
+from django.utils import timezone
+from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from opsconsole import styleguide
-from opsconsole.access import requires
+from opsconsole import health, styleguide
+from opsconsole.access import public, requires
 from opsconsole.models import USE_CONSOLE
 
 
@@ -34,3 +36,20 @@ def styleguide_page(request: HttpRequest) -> HttpResponse:
     if not request.user.is_staff:
         raise PermissionDenied("The style guide is for staff.")
     return render(request, "styleguide.html", styleguide.content(request))
+
+
+@require_safe
+@never_cache
+@public("a probe has no login, and hears no more than the names of the checks that fail")
+def healthz(request: HttpRequest) -> HttpResponse:
+    """Whether the console does its work: 200, or 503 with the names of what does not hold. A few small queries."""
+    failed = health.failed_checks(timezone.now())
+    return JsonResponse({"failed": failed}, status=503 if failed else 200)
+
+
+@require_safe
+@never_cache
+@public("a probe has no login, and hears nothing")
+def livez(request: HttpRequest) -> HttpResponse:
+    """Whether this process answers, whatever it depends on: what a restart could mend."""
+    return JsonResponse({"failed": []})

@@ -6,5 +6,5 @@ class PipelineConfig(AppConfig):
     verbose_name = "Queues, workers, consumer"
 
     def ready(self) -> None:
-        # access declares permissions, duties and readings register themselves, beats listens to the workers.
-        from monitoring.pipeline import access, beats, duties, readings  # noqa: F401
+        # access declares permissions; duties, health and readings register themselves; beats listens to the workers.
+        from monitoring.pipeline import access, beats, duties, health, readings  # noqa: F401

@@ -174,6 +174,8 @@ EXAMPLES = (
 REDIRECTS = {"home", "records:sources"}
 # What a person never sees as a page: parts that a page fetches, addresses that programs call, and files.
 PARTS = {
+    "healthz",
+    "livez",
     "ping:code",
     "ping:code_said",
     "ping:name",
