@@ -66,6 +66,7 @@ INSTALLED_APPS = [
     "monitoring.records.apps.RecordsConfig",
     "monitoring.pipeline.apps.PipelineConfig",
     "monitoring.schedules.apps.SchedulesConfig",
+    "monitoring.alerts.apps.AlertsConfig",
 ]
 
 MIDDLEWARE = [
@@ -133,6 +134,19 @@ LOOPING_STARTS_PER_HOUR = env.integer("LOOPING_STARTS_PER_HOUR", 30, minimum=3)
 
 # A watch outside of the console that expects a request every minute, and alerts when none comes.
 OUTSIDE_PING_URL = env.text("OUTSIDE_PING_URL", "")
+
+# Alerts leave by e-mail and by channels. Without a mail server, mails wait in the outbox and say why.
+CONSOLE_URL = env.text("CONSOLE_URL", "").rstrip("/")
+ALERT_OPERATORS = env.words("ALERT_OPERATORS")
+ALERTS_REACH_PRIVATE = env.boolean("ALERTS_REACH_PRIVATE", default=False)
+EMAIL_HOST = env.text("EMAIL_HOST", "")
+EMAIL_PORT = env.integer("EMAIL_PORT", 587, minimum=1)
+EMAIL_HOST_USER = env.text("EMAIL_HOST_USER", "")
+EMAIL_HOST_PASSWORD = env.text("EMAIL_HOST_PASSWORD", "")
+EMAIL_USE_TLS = env.boolean("EMAIL_USE_TLS", default=IN_PRODUCTION)
+EMAIL_USE_SSL = env.boolean("EMAIL_USE_SSL", default=False)
+EMAIL_TIMEOUT = env.integer("EMAIL_TIMEOUT", 10, minimum=1)
+DEFAULT_FROM_EMAIL = SERVER_EMAIL = env.text("EMAIL_FROM", "opsconsole@localhost")
 
 ESTATE = env.text("OPSCONSOLE_ESTATE", str(BASE_DIR / "estate.toml"))
 

@@ -1,7 +1,7 @@
 """Imports run one way, `monitoring → sync → opsconsole`, and `sync.engine` stands on the standard library alone.
 
-The apps of `monitoring` are slices: none imports another but `pipeline`, whose overview sums up all, and `schedules`,
-whose jobs do what the others offer.
+The apps of `monitoring` are slices: none imports another but `pipeline`, whose overview sums up all, `schedules`,
+whose jobs do what the others offer, and `alerts`, which watches them all.
 """
 
 from __future__ import annotations
@@ -18,7 +18,9 @@ ROOT = Path(__file__).resolve().parents[2]
 FORBIDDEN = {
     "opsconsole": ("sync", "monitoring"),
     "sync": ("monitoring",),
-    "monitoring/records": ("monitoring.pipeline", "monitoring.schedules"),
+    "monitoring/pipeline": ("monitoring.alerts",),
+    "monitoring/schedules": ("monitoring.alerts",),
+    "monitoring/records": ("monitoring.pipeline", "monitoring.schedules", "monitoring.alerts"),
 }
 
 

@@ -1,0 +1,191 @@
+"""Who is told of an alert, and the rows of the outbox that say so. Called inside the transaction of the cause."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from django.conf import settings
+from django.db.models import Q
+
+from monitoring.alerts.audience import Fact, Interest, Quiet, leaves_at, told_at
+from monitoring.alerts.models import (
+    About,
+    Alert,
+    AlertEvent,
+    Channel,
+    ChannelKind,
+    EventKind,
+    Notification,
+    Subscription,
+)
+from monitoring.alerts.types import Audience, Severity
+from opsconsole.access import Role
+from opsconsole.models import User
+from opsconsole.words import duration, utc
+
+GIVE_UP_AFTER = timedelta(hours=24)
+TEXT = "alerts/messages/alert"
+MOST_OPERATORS = 50
+SHOWN_NAMES = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """A channel, or an e-mail address where `channel` is None. `name` is what an alert of its failing is about."""
+
+    channel: Channel | None
+    to: str
+    due_at: datetime
+
+    @property
+    def name(self) -> str:
+        return destination_name(self.channel.pk if self.channel else None, self.to)
+
+    @property
+    def label(self) -> str:
+        return self.channel.name if self.channel else self.to
+
+
+def destination_name(channel_id: int | None, to: str) -> str:
+    return f"channel:{channel_id}" if channel_id else f"mail:{to.lower()}"
+
+
+def fact_of(alert: Alert) -> Fact:
+    return Fact(alert.kind, alert.level.rank, alert.scope)
+
+
+def interest_of(subscription: Subscription) -> Interest:
+    quiet = None
+    if subscription.quiet_from is not None and subscription.quiet_to is not None:
+        quiet = Quiet(subscription.quiet_from, subscription.quiet_to, ZoneInfo(subscription.zone))
+    return Interest(
+        subscription.channel_id,
+        frozenset(subscription.kinds),
+        Severity(subscription.least).rank,
+        subscription.scope,
+        subscription.after,
+        quiet,
+    )
+
+
+def destinations_of(alert: Alert, now: datetime) -> list[Destination]:
+    """Everybody to be told at once. Two queries; one more where operators are told."""
+    channels, at = _subscribed(alert, now)
+    found = [Destination(channel, _address(channel), at[channel.pk]) for channel in channels]
+    if alert.type.audience is Audience.OWNER and "@" in alert.owner:
+        found.append(Destination(None, alert.owner, now))
+    failing = alert.subject if alert.kind == "delivery_failing" else None
+    found = [one for one in found if one.name != failing]
+    reached_by_notice = alert.type.audience is Audience.OWNER_BY_NOTICE and "@" in alert.owner
+    if alert.type.audience is Audience.OPERATORS or not (found or reached_by_notice):
+        mailed = {one.to.lower() for one in found if one.to}
+        found += [
+            Destination(None, address, now)
+            for address in operators()
+            if address.lower() not in mailed and destination_name(None, address) != failing
+        ]
+    return found
+
+
+def _subscribed(alert: Alert, now: datetime) -> tuple[list[Channel], dict[int, datetime]]:
+    interests = [interest_of(one) for one in Subscription.objects.filter(channel__off_because="", after=timedelta(0))]
+    at = told_at(interests, fact_of(alert), now)
+    named = Q(name__in=alert.channels) if alert.channels else Q(pk__in=())
+    channels = list(Channel.objects.filter(Q(pk__in=at) | named, off_because="").order_by("pk"))
+    return channels, {channel.pk: at.get(channel.pk, now) for channel in channels}
+
+
+def _address(channel: Channel) -> str:
+    return channel.address if channel.kind == ChannelKind.EMAIL else ""
+
+
+def operators() -> list[str]:
+    """The addresses of ALERT_OPERATORS; without it, of everybody who is an operator or an administrator."""
+    if settings.ALERT_OPERATORS:
+        return list(settings.ALERT_OPERATORS)
+    people = User.objects.filter(is_active=True, groups__name__in=[Role.OPERATOR.value, Role.ADMINISTRATOR.value])
+    addresses = people.exclude(email="").order_by("email").values_list("email", flat=True)
+    return list(addresses.distinct()[:MOST_OPERATORS])
+
+
+def tell(
+    alert: Alert,
+    about: About,
+    now: datetime,
+    *,
+    to: Iterable[Destination] | None = None,
+    again: str = "",
+    digests: dict[str, Notification] | None = None,
+) -> int:
+    """One row for each destination (None: everybody concerned), and a line in the history. Returns how many.
+
+    Idempotent by alert, `about`, destination and `again`, which tells apart what may be said more than once. With
+    `digests`, by destination's name, a row leaves as a part of that one.
+    """
+    destinations = destinations_of(alert, now) if to is None else list(to)
+    rows = [_row(alert, about, one, now, again, (digests or {}).get(one.name)) for one in destinations]
+    known = set(Notification.objects.filter(key__in=[row.key for row in rows]).values_list("key", flat=True))
+    new = [row for row in rows if row.key not in known]
+    Notification.objects.bulk_create(new, ignore_conflicts=True)
+    _write_down(alert, about, destinations, now)
+    return len(new)
+
+
+def _write_down(alert: Alert, about: About, destinations: list[Destination], now: datetime) -> None:
+    names = [one.label for one in destinations]
+    more = f" and {len(names) - SHOWN_NAMES} more" if len(names) > SHOWN_NAMES else ""
+    said = f"{about.label}: {', '.join(names[:SHOWN_NAMES])}{more}" if names else "Nobody is there to be told."
+    AlertEvent.objects.create(alert=alert, at=now, kind=EventKind.TOLD, text=said)
+
+
+def _row(
+    alert: Alert, about: About, one: Destination, now: datetime, again: str, digest: Notification | None
+) -> Notification:
+    return Notification(
+        key=":".join(filter(None, (f"alert:{alert.pk}", about.value, again, one.name))),
+        alert=alert,
+        channel=one.channel,
+        to=one.to,
+        about=about,
+        template=TEXT,
+        context=context_of(alert, about, now),
+        critical=alert.level is Severity.CRITICAL,
+        created_at=now,
+        due_at=one.due_at,
+        give_up_at=max(now, one.due_at) + GIVE_UP_AFTER,
+        digest=digest,
+    )
+
+
+def context_of(alert: Alert, about: About, now: datetime) -> dict[str, Any]:
+    """What the text is rendered with, as it stands now. JSON. `seen` keeps its order; `next` stands apart."""
+    seen = {name: value for name, value in alert.seen.items() if name != "next" and value not in ("", None)}
+    return {
+        "about": about.value,
+        "about_label": about.label,
+        "kind": alert.kind,
+        "label": alert.type.label,
+        "severity": alert.severity,
+        "severity_label": alert.level.label,
+        "title": alert.title,
+        "scope": alert.scope,
+        "since": utc(alert.first_at),
+        "lasted": duration(((alert.resolved_at or now) - alert.first_at).total_seconds()),
+        "count": alert.count,
+        "seen": [[name.replace("_", " ").capitalize(), value] for name, value in seen.items()],
+        "next": alert.seen.get("next", ""),
+        "advice": alert.type.advice,
+        "link": alert.link,
+        "alert": alert.pk,
+        "resolved": utc(alert.resolved_at) if alert.resolved_at else "",
+        "because": alert.resolved_because,
+    }
+
+
+def quiet_until(subscription: Subscription, alert: Alert, now: datetime) -> datetime:
+    """When this subscription's channel may be told."""
+    return leaves_at(interest_of(subscription).quiet, fact_of(alert), now)
