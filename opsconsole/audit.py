@@ -27,12 +27,15 @@ class Door(StrEnum):
 
 @dataclass(frozen=True)
 class Actor:
-    """Who acts. `user_id` is None for commands and for the console's own processes; `name` is never empty."""
+    """Who acts. `user_id` is None for commands, services and the console's own processes; `name` is never empty.
+
+    `token_id` is the API token that was used."""
 
     name: str
     door: Door
     user_id: int | None = None
     address: str = ""
+    token_id: int | None = None
 
 
 def actor_of(request: HttpRequest) -> Actor:
@@ -67,6 +70,7 @@ def record(
     AuditEntry.objects.create(
         actor=actor.name,
         actor_user_id=actor.user_id,
+        token_id=actor.token_id,
         door=actor.door,
         address=actor.address,
         action=action,

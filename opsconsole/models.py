@@ -1,4 +1,4 @@
-"""What both halves of the console stand on: people, the clock's lease, the audit log."""
+"""What both halves of the console stand on: people, API tokens, the clock's lease, the audit log."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from django.db import models
 from django.db.models.functions import Now
 
 from opsconsole.access import Role, permission
+from opsconsole.api.models import ApiToken
 
 
 class User(AbstractUser):
@@ -17,6 +18,8 @@ class User(AbstractUser):
 
 
 USE_CONSOLE = permission("opsconsole.use_console", Role.VIEWER)
+OWN_TOKENS = permission("opsconsole.own_tokens", Role.VIEWER)
+MANAGE_TOKENS = permission("opsconsole.manage_tokens", Role.ADMINISTRATOR)
 
 
 class Lease(models.Model):
@@ -41,6 +44,7 @@ class AuditEntry(models.Model):
     at = models.DateTimeField(db_default=Now())
     actor = models.CharField(max_length=150)
     actor_user = models.ForeignKey(User, null=True, on_delete=models.PROTECT, related_name="+", db_index=False)
+    token = models.ForeignKey(ApiToken, null=True, on_delete=models.PROTECT, related_name="+", db_index=False)
     door = models.CharField(max_length=10)
     address = models.CharField(max_length=64, blank=True)
     action = models.CharField(max_length=60)

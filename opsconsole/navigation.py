@@ -47,6 +47,7 @@ SECTIONS = (
             Place("Scheduled jobs", "schedules:jobs", "t"),
         ),
     ),
+    Section("Programs", (Place("API", "api_docs", "p"),)),
 )
 STAFF = Section(
     "Console",

@@ -147,6 +147,9 @@ EMAIL_USE_TLS = env.boolean("EMAIL_USE_TLS", default=IN_PRODUCTION)
 EMAIL_USE_SSL = env.boolean("EMAIL_USE_SSL", default=False)
 EMAIL_TIMEOUT = env.integer("EMAIL_TIMEOUT", 10, minimum=1)
 DEFAULT_FROM_EMAIL = SERVER_EMAIL = env.text("EMAIL_FROM", "opsconsole@localhost")
+# Calls of the API a minute: of one token (or one person's session), and from one address without either.
+API_CALLS_PER_MINUTE = env.integer("API_CALLS_PER_MINUTE", 600, minimum=1)
+API_STRANGERS_PER_MINUTE = env.integer("API_STRANGERS_PER_MINUTE", 60, minimum=1)
 
 ESTATE = env.text("OPSCONSOLE_ESTATE", str(BASE_DIR / "estate.toml"))
 

@@ -5,6 +5,8 @@ from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import include, path
 
 from opsconsole import views
+from opsconsole.api import pages as token_pages
+from opsconsole.api import site as api
 
 urlpatterns = [
     path("", views.home, name="home"),
@@ -15,6 +17,10 @@ urlpatterns = [
     path("styleguide/", views.styleguide_page, name="styleguide"),
     path("healthz", views.healthz, name="healthz"),
     path("livez", views.livez, name="livez"),
+    path("tokens/", token_pages.token_list, name="tokens"),
+    path("tokens/new/", token_pages.new_token, name="token_new"),
+    path("tokens/<int:number>/revoke/", token_pages.revoke_token, name="token_revoke"),
+    path("api/v1/", include(api.addresses())),
     path("sync/", include("sync.urls")),
     path("pipeline/", include("monitoring.pipeline.urls")),
     path("ping/", include("monitoring.schedules.ping_urls")),

@@ -32,6 +32,12 @@ def guarded_routes() -> list[tuple[str, Any]]:
     return [(route, view) for route, view in routes() if route not in EXEMPT_ROUTES and not route.startswith("admin/")]
 
 
+def permissions_of(view: Any) -> list[Permission]:
+    """What a view needs: a page one permission, an address of the API one for each method."""
+    named = getattr(view, "permissions", {}).values() or [getattr(view, "permission", None)]
+    return [one for one in named if isinstance(one, Permission)]
+
+
 def person(name: str, role: Role | None, **flags: bool) -> User:
     user = User.objects.create_user(name, "", "a long pass phrase", **flags)
     if role:
@@ -47,11 +53,7 @@ def page(user: User | None, address: str) -> HttpResponseBase:
 
 
 def test_every_route_names_its_permission() -> None:
-    bare = [
-        route
-        for route, view in guarded_routes()
-        if not isinstance(getattr(view, "permission", None), Permission) and not getattr(view, "public", "")
-    ]
+    bare = [route for route, view in guarded_routes() if not permissions_of(view) and not getattr(view, "public", "")]
     assert bare == []
     assert {"", "styleguide/", "sync/jobs/"} <= {route for route, _ in guarded_routes()}
     # The administration's own login form is hidden behind ours.
@@ -67,7 +69,7 @@ def test_every_place_of_the_sidebar_exists_and_has_a_letter_of_its_own() -> None
 @pytest.mark.django_db
 def test_every_page_sends_strangers_to_the_login() -> None:
     for route, view in guarded_routes():
-        if "<" in route or hasattr(view, "public"):
+        if "<" in route or hasattr(view, "public") or hasattr(view, "permissions"):  # programs are told: tests/api
             continue
         response = Client().get(f"/{route}")
         assert (response.status_code, response.headers.get("Location", "")[:7]) == (302, "/login/"), route
