@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
-from django.db.models import TextChoices
+from django.db.models import QuerySet, TextChoices
 from django.http import QueryDict
 
 from opsconsole import estate
@@ -13,9 +13,9 @@ from opsconsole.errors import UsageError
 from opsconsole.times import Window, parse_time
 from sync.forms import ANY, LONGEST_REASON
 from sync.index import MOST_SEARCHED
-from sync.models import Mode, SkipReason
+from sync.models import Mode, SkippedOrganization, SkipReason
 from sync.operations.byhand import LONGEST_STATUS, MOST_COMPARED
-from sync.operations.ids import Output, Subject
+from sync.operations.ids import Output, Subject, organization_rules, require_keys
 from sync.operations.skiplist import LONGEST_NOTE
 
 HTML_NAMES = {"start": "from", "end": "to"}
@@ -215,6 +215,25 @@ class SkipFilter(forms.Form):
         label="Organization id",
         widget=forms.TextInput(attrs={"data-search": True} | MONO),
     )
+
+    def clean_organization(self) -> tuple[str, ...]:
+        text: str = self.cleaned_data["organization"]
+        try:
+            keys = require_keys([text], organization_rules(estate.current().source)) if text.strip() else ()
+        except UsageError as error:
+            raise forms.ValidationError(str(error)) from error
+        return tuple(map(str, keys))
+
+    def narrow(self, entries: QuerySet[SkippedOrganization]) -> QuerySet[SkippedOrganization]:
+        """Those of `entries` that a valid form asks for."""
+        wanted = self.cleaned_data
+        if wanted["state"]:
+            entries = entries.filter(resolved_at__isnull=wanted["state"] == "open")
+        if wanted["reason"]:
+            entries = entries.filter(reason=wanted["reason"])
+        if wanted["organization"]:
+            entries = entries.filter(organization_id__in=wanted["organization"])
+        return entries
 
 
 class ImportForm(forms.Form):

@@ -22,7 +22,6 @@ from sync.forms import ReasonForm, refused_into
 from sync.forms_byhand import SkipFilter, SkipForm
 from sync.models import SkippedOrganization, SkipReason
 from sync.operations import skiplist
-from sync.operations.ids import organization_rules, require_keys
 from sync.operations.skipfile import COLUMNS, cells_of
 
 ROWS_AT_ONCE = 2_000
@@ -56,18 +55,7 @@ def _page(request: HttpRequest, form: SkipForm, status: int = 200) -> HttpRespon
 
 def _filtered(filters: SkipFilter) -> QuerySet[SkippedOrganization] | None:
     """The entries that the address asks for; None where it asks for what cannot be, with the reason in the form."""
-    if not filters.is_valid():
-        return None
-    rows, wanted = skip_rows(), filters.cleaned_data
-    if wanted["state"]:
-        rows = rows.filter(resolved_at__isnull=wanted["state"] == "open")
-    if wanted["reason"]:
-        rows = rows.filter(reason=wanted["reason"])
-    if wanted["organization"].strip():
-        with refused_into(filters, "organization"):
-            keys = require_keys([wanted["organization"]], organization_rules(estate.current().source))
-            rows = rows.filter(organization_id__in=[str(key) for key in keys])
-    return None if filters.errors else rows
+    return filters.narrow(skip_rows()) if filters.is_valid() else None
 
 
 @require_POST
