@@ -24,7 +24,19 @@ from benchmarks.stage import Stage, open_stage, say
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results.json"
-BENCHMARKS = ("affected", "check", "ids", "memory", "pages", "publish", "queueing", "ranges", "records", "small")
+BENCHMARKS = (
+    "affected",
+    "check",
+    "clock",
+    "ids",
+    "memory",
+    "pages",
+    "publish",
+    "queueing",
+    "ranges",
+    "records",
+    "small",
+)
 
 
 def main(wanted: list[str]) -> None:

@@ -30,7 +30,13 @@ DELETE FROM pipeline_sample USING (
 
 def keep(subject: str, at: datetime, figures: Mapping[str, Any]) -> None:
     """Write one sample; a second one of the same moment is left out."""
-    Sample.objects.bulk_create([Sample(subject=subject, at=at, figures=dict(figures))], ignore_conflicts=True)
+    keep_all({subject: figures}, at)
+
+
+def keep_all(by_subject: Mapping[str, Mapping[str, Any]], at: datetime) -> None:
+    """A sample of each subject, in one statement."""
+    rows = [Sample(subject=subject, at=at, figures=dict(figures)) for subject, figures in by_subject.items()]
+    Sample.objects.bulk_create(rows, ignore_conflicts=True)
 
 
 def latest(subject: str) -> Sample | None:

@@ -17,6 +17,7 @@ from opsconsole.clock.lease import LEASE_SECONDS, RENEW_SECONDS, LeaseKeeper
 logger = logging.getLogger(__name__)
 
 LONGEST_WAIT = 1.0
+SHORTEST_WAIT = 0.05
 SLOW_AT_ONCE = 2
 """Slow duties that may be under way at the same time. The others are never kept waiting by them."""
 
@@ -49,10 +50,17 @@ class ClockLoop:
         """Go on until `stop` is set; then finish the duties under way and give the lease back."""
         while not self._stop.is_set():
             self.step()
-            self._stop.wait(LONGEST_WAIT)
+            self._stop.wait(self.until_next())
         self._aside.shutdown(cancel_futures=True)
         if self._leading:
             self._keeper.give_back()
+
+    def until_next(self) -> float:
+        """Seconds to wait: until something is due, a second at most."""
+        if not self._leading:
+            return LONGEST_WAIT
+        due = min(self._due.values(), default=float("inf")) - self._clock()
+        return min(max(due, SHORTEST_WAIT), LONGEST_WAIT)
 
     def step(self) -> int:
         """One round. Returns how many duties were run; 0 where another clock leads."""
@@ -70,9 +78,9 @@ class ClockLoop:
 
     def _lead(self) -> bool:
         """Hold the lease, renewing it in good time. A pause longer than the lease (SIGSTOP) is noticed here."""
-        close_old_connections()
         asked_at = self._clock()
         if asked_at >= self._renew_at or asked_at >= self._held_until:
+            close_old_connections()  # each time it costs the next statement a question whether the server is there
             held = self._keeper.hold()
             if held != self._leading:
                 logger.info("%s %s", self._keeper.holder, "leads" if held else "stands by")

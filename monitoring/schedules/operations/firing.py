@@ -9,9 +9,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 from uuid import uuid4
 
-from django.db import transaction
+from django.db import connection, transaction
 
 from monitoring.schedules import carrying
 from monitoring.schedules.catchup import ON_TIME, Decision, Fate, plan
@@ -42,25 +43,34 @@ SAID = {
 }
 """What the log says of a late due time."""
 
+MOVE_ON = """
+UPDATE schedules_scheduledjob job SET watermark = moved.watermark, next_due = moved.next_due
+FROM unnest(%s::bigint[], %s::timestamptz[], %s::timestamptz[]) moved (id, watermark, next_due) WHERE job.id = moved.id
+"""
 CLOCK_WAS_DOWN = "no clock was running"
 
 
 def fire_due(now: datetime, cause: str = CLOCK_WAS_DOWN) -> int:
     """Decide every due time up to `now`, and queue what is to run. Returns how many runs were queued.
 
-    Five statements for each five hundred scheduled jobs that are due. `cause` says why late ones are late.
+    One statement where nothing is due, seven for each five hundred scheduled jobs that are. `cause` says why late ones
+    are late.
     """
-    fired = 0
-    while True:
+    fired, is_due = 0, ScheduledJob.objects.filter(enabled=True, next_due__lte=now).order_by("next_due", "pk")
+    while _anything_due(now):
         with transaction.atomic():
-            due = list(
-                ScheduledJob.objects.filter(enabled=True, next_due__lte=now)
-                .select_for_update(skip_locked=True)
-                .order_by("next_due", "pk")[:PER_TRANSACTION]
-            )
+            due = list(is_due.select_for_update(skip_locked=True)[:PER_TRANSACTION])
             fired += _fire(due, now, cause)
         if len(due) < PER_TRANSACTION:
-            return fired
+            break
+    return fired
+
+
+def _anything_due(now: datetime) -> bool:
+    """Asked twice a second, all day long."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT EXISTS (SELECT FROM schedules_scheduledjob WHERE enabled AND next_due <= %s)", [now])
+        return bool(cursor.fetchone()[0])
 
 
 def _fire(jobs: Sequence[ScheduledJob], now: datetime, cause: str) -> int:
@@ -74,8 +84,16 @@ def _fire(jobs: Sequence[ScheduledJob], now: datetime, cause: str) -> int:
         runs += [_run(job, decision, cause, now) for decision in made.decisions]
         found += _found(job, made.decisions)
     transaction.on_commit(lambda: say_found(found, now))
-    ScheduledJob.objects.bulk_update(jobs, ["watermark", "next_due"])
+    _move_on(jobs)
     return write_runs(runs)
+
+
+def _move_on(jobs: Sequence[ScheduledJob]) -> None:
+    """Save watermark and next due time. In one statement of fixed length: Django's own grows with the rows, and takes
+    most of the time of a firing."""
+    columns: list[Any] = [[job.pk for job in jobs], [job.watermark for job in jobs], [job.next_due for job in jobs]]
+    with connection.cursor() as cursor:
+        cursor.execute(MOVE_ON, columns)
 
 
 def _found(job: ScheduledJob, decisions: Sequence[Decision]) -> list[Found]:
@@ -115,13 +133,17 @@ def write_runs(runs: Sequence[Run]) -> int:
 
     Returns how many were queued.
     """
-    # Which rows are new is read back by their trace ids: an insert that ignores conflicts does not say.
     Run.objects.bulk_create(runs, ignore_conflicts=True)
-    new = list(
-        Run.objects.select_related("scheduled_job").filter(
-            trace_id__in=[run.trace_id for run in runs], state=RunState.QUEUED
-        )
-    )
-    admitted = admit(new)
+    admitted = admit([run for run in _new_ones(runs) if run.state == RunState.QUEUED])
     carrying.enqueue_after_commit(admitted)
     return len(admitted)
+
+
+def _new_ones(runs: Sequence[Run]) -> list[Run]:
+    """Those that were inserted, with their numbers: an insert that ignores conflicts does not say. One query."""
+    of_trace = Run.objects.filter(trace_id__in={run.trace_id for run in runs})
+    numbers = {(trace, job): pk for pk, trace, job in of_trace.values_list("pk", "trace_id", "scheduled_job_id")}
+    new = [run for run in runs if (run.trace_id, run.scheduled_job_id) in numbers]
+    for run in new:
+        run.pk = numbers[run.trace_id, run.scheduled_job_id]
+    return new

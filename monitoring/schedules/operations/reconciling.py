@@ -74,7 +74,10 @@ def known_to_rq() -> set[int]:
 
 
 def reconcile() -> None:
-    """One round of all of it. Each step is safe to repeat and safe beside a second clock."""
+    """One round of all of it. Each step is safe to repeat and safe beside a second clock. One statement where no run is
+    under way."""
+    if not Run.objects.active().exists():
+        return
     for step in (recover_silent_runs, queue_due_retries, push_lost_runs):
         if count := step():
             logger.info("%s: %d", step.__name__, count)
