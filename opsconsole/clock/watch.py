@@ -30,11 +30,16 @@ clock_silent = Signal()
 
 
 class Watch:
-    """One process's eye on the clock. `begun` is when it began to look: a clock that never ran is silent since then."""
+    """One process's eye on the clock. `begun` is when it began to look: a clock that never ran is silent since then.
 
-    def __init__(self, begun: datetime) -> None:
+    `aside`: who listens is told from another thread, for a process that must not wait until a message is sent.
+    """
+
+    def __init__(self, begun: datetime, *, aside: bool = False) -> None:
         self._begun = begun
         self._silent = False
+        self._aside = aside
+        self._telling: threading.Thread | None = None
 
     def look(self, now: datetime) -> bool:
         """Whether the clock is silent. One query; the first look at a silence, and the one after it, are logged."""
@@ -46,8 +51,22 @@ class Watch:
             logger.warning("the clock is back")
         self._silent = silent
         if silent:
-            clock_silent.send(sender=Watch, since=since, now=now)
+            self._tell(since, now)
         return silent
+
+    def _tell(self, since: datetime, now: datetime) -> None:
+        if not self._aside:
+            clock_silent.send_robust(sender=Watch, since=since, now=now)
+        elif self._telling is None or not self._telling.is_alive():
+            self._telling = threading.Thread(target=_tell_aside, args=(since, now), name="clock-silent", daemon=True)
+            self._telling.start()
+
+
+def _tell_aside(since: datetime, now: datetime) -> None:
+    try:
+        clock_silent.send_robust(sender=Watch, since=since, now=now)
+    finally:
+        connection.close()
 
 
 class WatchThread(threading.Thread):
@@ -92,5 +111,5 @@ _of_worker: list[Watch] = []
 def look_from_worker(**_: Any) -> None:
     """A worker looks with each sign of its own, every five seconds, from the parent process: also while it works."""
     if not _of_worker:
-        _of_worker.append(Watch(timezone.now()))
+        _of_worker.append(Watch(timezone.now(), aside=True))
     _of_worker[0].look(timezone.now())

@@ -46,8 +46,12 @@ def test_a_job_is_run_and_what_follows_is_said_first() -> None:
 def test_the_same_key_is_the_same_run() -> None:
     make_scheduled_job("sync")
     make_scheduled_job("export", after=["sync"])
-    first, again = (call("run_scheduled", "sync", "--following", "--key", "ticket")[1] for _ in range(2))
+    (_, first, said), (_, again, said_again) = (
+        call("run_scheduled", "sync", "--following", "--key", "ticket") for _ in range(2)
+    )
     assert first == again
+    assert "sync runs now, as run" in said
+    assert "sync was asked for before, as run" in said_again
     assert Run.objects.count() == 2
     call("run_scheduled", "export", "--key", "ticket")
     assert Run.objects.count() == 2  # a key is for one job: the export of that key has run already

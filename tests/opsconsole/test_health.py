@@ -26,6 +26,7 @@ from opsconsole import audit
 from opsconsole.clock.lease import LeaseKeeper
 from opsconsole.clock.outside import ping_outside
 from opsconsole.clock.watch import Watch, clock_silent, look_once
+from opsconsole.demo.processes import wait_until
 from opsconsole.demo.servers import EmbeddedServers
 from opsconsole.models import Lease
 
@@ -149,7 +150,7 @@ class TestWatch:
 
         since = silent_for(60)
         worker_beat.send(sender=ConsoleWorker, worker="w", queues=["default"], child=0)
-        assert heard == [since]
+        assert wait_until(lambda: heard == [since], 5)
 
     def test_looking_leaves_no_connection_behind(self, clock: None) -> None:
         def look() -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from graphlib import TopologicalSorter
 from uuid import UUID, uuid4
 
@@ -43,6 +44,19 @@ def following_of(job: ScheduledJob) -> list[ScheduledJob]:
     return [others[name] for name in in_order(job.name, {one.name: one.after for one in others.values()})]
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The runs that were asked for together, the first one first; `new`: they were begun now, and not by an earlier
+    request with the same key."""
+
+    runs: list[Run]
+    new: bool
+
+    @property
+    def first(self) -> Run:
+        return self.runs[0]
+
+
 def run_now(
     job: ScheduledJob,
     actor: audit.Actor,
@@ -51,7 +65,7 @@ def run_now(
     following: bool = False,
     reason: str = "",
     key: str = "",
-) -> list[Run]:
+) -> Asked:
     """A run of the job, due now, and with `following` one of each job that follows, in order. Audited.
 
     The same `key` for the same job again gives the runs of the first time. Raises UsageError for a key too long.
@@ -59,7 +73,7 @@ def run_now(
     if len(key) > LONGEST_KEY:
         raise UsageError(f"The idempotency key has {len(key)} characters; allowed are {LONGEST_KEY}.")
     if key and (known := _of_key(job, key)):
-        return known
+        return Asked(known, new=False)
     jobs = [job, *(following_of(job) if following else [])]
     due_at, trace_id = timezone.now(), uuid4()
     with transaction.atomic():
@@ -81,7 +95,7 @@ def run_now(
         )
         made = _of_trace(trace_id)
         if not made:  # asked for twice at once: the other request's runs are the runs
-            return _of_key(job, key)
+            return Asked(_of_key(job, key), new=False)
         audit.record(
             actor,
             "scheduled_job.run",
@@ -90,7 +104,7 @@ def run_now(
             trace_id=trace_id,
             runs={run.scheduled_job.name: run.pk for run in made},
         )
-    return made
+    return Asked(made, new=True)
 
 
 def _key_of(job: ScheduledJob, key: str) -> str:
@@ -107,8 +121,8 @@ def _of_trace(trace_id: UUID) -> list[Run]:
     return list(Run.objects.filter(trace_id=trace_id).select_related("scheduled_job").order_by("pk"))
 
 
-def sentence_of(runs: Sequence[Run]) -> str:
+def sentence_of(asked: Asked) -> str:
     """What was asked for, in words."""
-    names = [run.scheduled_job.name for run in runs]
+    names = [run.scheduled_job.name for run in asked.runs]
     then = f"; then {', then '.join(names[1:])}" if names[1:] else ""
-    return f"{names[0]} runs now, as run {runs[0].pk}{then}."
+    return f"{names[0]} {'runs now' if asked.new else 'was asked for before'}, as run {asked.first.pk}{then}."

@@ -15,7 +15,7 @@ def run_missed(run: Run, actor: audit.Actor) -> Run:
     """Run the job once for what was missed. Audited. Raises UsageError where that is settled."""
     with transaction.atomic():
         _settle(run, actor, "Run again.")
-        made = run_now(run.scheduled_job, actor, reason=f"For run {run.pk}, which was missed.")[0]
+        made = run_now(run.scheduled_job, actor, reason=f"For run {run.pk}, which was missed.").first
         Run.objects.filter(pk=run.pk).update(settled_reason=f"Run again as run {made.pk}.")
         audit.record(actor, "run.run_again", f"run:{run.pk}", trace_id=run.trace_id, run=made.pk)
     return made

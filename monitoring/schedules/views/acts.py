@@ -29,11 +29,11 @@ def run_job(request: HttpRequest, name: str) -> HttpResponse:
     form = RunNowForm(request.POST) if request.method == "POST" else RunNowForm(initial={"key": str(uuid4())})
     if form.is_valid():
         wanted = form.cleaned_data
-        runs = run_now(
+        asked = run_now(
             job, actor_of(request), following=wanted["following"], reason=wanted["reason"], key=wanted["key"]
         )
-        messages.success(request, sentence_of(runs))
-        return redirect("schedules:run", runs[0].pk)
+        messages.success(request, sentence_of(asked))
+        return redirect("schedules:run", asked.first.pk)
     following = following_of(job)
     if not following:
         del form.fields["following"]

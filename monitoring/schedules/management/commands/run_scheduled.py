@@ -27,16 +27,15 @@ class Command(ConsoleCommand):
         parser.add_argument("--key", default="", help="An idempotency key: the same again is the same run.")
 
     def act(self, options: dict[str, Any]) -> dict[str, Any]:
-        runs = run_now(
+        asked = run_now(
             find_job(options["name"]),
             audit.actor_of_command(),
             following=options["following"],
             reason=options["reason"],
             key=options["key"],
         )
-        self.say(sentence_of(runs))
-        if options["wait"]:
-            runs = self._wait(runs)
+        self.say(sentence_of(asked))
+        runs = self._wait(asked.runs) if options["wait"] else asked.runs
         failed = options["wait"] and any(run.status is not RunState.DONE for run in runs)
         return {"failed": failed, "runs": [_as_json(run) for run in runs]}
 
