@@ -59,6 +59,8 @@ class AuditEntry(models.Model):
         indexes = [
             models.Index(fields=["subject", "-id"], name="audit_subject"),
             models.Index(fields=["trace_id"], name="audit_trace"),
+            models.Index(fields=["actor", "-id"], name="audit_actor"),
+            models.Index(fields=["action", "-id"], name="audit_action"),
         ]
 
     def __str__(self) -> str:

@@ -13,8 +13,9 @@ from typing import Any
 
 from django.utils import timezone
 
-from monitoring.pipeline import samples
+from monitoring.pipeline import limits, samples
 from monitoring.pipeline.models import Sample
+from monitoring.pipeline.standing import FLOW_OVER
 from opsconsole import estate, words
 from opsconsole.closing import Closing
 from opsconsole.errors import ConsoleError
@@ -50,6 +51,20 @@ class Look:
     @property
     def taken(self) -> int:
         return self.latest - self.lag
+
+
+@dataclass(frozen=True, slots=True)
+class LagNow:
+    """How far behind the group is just now, None where the broker did not say; rates are messages a second."""
+
+    look: Look
+    lag: int | None
+    limit: int
+    came: float | None
+    went: float | None
+    until: float | None
+    tone: Tone
+    sentence: str
 
 
 class Watcher(Closing):
@@ -121,6 +136,18 @@ def sample(look: Look) -> None:
         "error": look.error,
     }
     samples.keep(SUBJECT, look.at, figures)
+
+
+def lag_now(now: datetime) -> LagNow:
+    """Asks the broker, for two seconds at most. Two queries."""
+    limit = limits.current().lag_limit
+    look = watcher().look()
+    came, went = mean_rates(samples.since(now - FLOW_OVER, SUBJECT)[SUBJECT])
+    members = None if look.group.members is None else len(look.group.members)
+    lag = None if look.error else look.lag
+    tone, sentence = judge(lag, limit, error=look.error, members=members, state=look.group.state, came=came, went=went)
+    until = caught_up_in(lag, came, went) if lag is not None else None
+    return LagNow(look, lag, limit, came, went, until, tone, sentence)
 
 
 def rates(before: Mapping[str, Any], latest: int, taken: int, seconds: float) -> tuple[float | None, float | None]:

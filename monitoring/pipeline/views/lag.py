@@ -9,9 +9,9 @@ from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
-from monitoring.pipeline import consumer, limits, samples
+from monitoring.pipeline import consumer, samples
 from monitoring.pipeline.access import VIEW
-from monitoring.pipeline.standing import CHARTED, FLOW_OVER, every_nth
+from monitoring.pipeline.standing import CHARTED, every_nth
 from monitoring.pipeline.tables import PartitionTable
 from opsconsole import estate
 from opsconsole.access import requires
@@ -32,29 +32,23 @@ def lag_live(request: HttpRequest) -> HttpResponse:
 
 def content(request: HttpRequest) -> dict[str, Any]:
     """Asks the broker, for two seconds at most. Two queries."""
-    now, limit = timezone.now(), limits.current().lag_limit
-    look = consumer.watcher().look()
+    now = timezone.now()
     history = samples.since(now - CHARTED, consumer.SUBJECT)[consumer.SUBJECT]
-    came, went = consumer.mean_rates([one for one in history if one.at >= now - FLOW_OVER])
-    members = None if look.group.members is None else len(look.group.members)
-    lag = None if look.error else look.lag
-    tone, sentence = consumer.judge(
-        lag, limit, error=look.error, members=members, state=look.group.state, came=came, went=went
-    )
+    found = consumer.lag_now(now)
     points = samples.points(history, "lag")
     return {
         "kafka": estate.current().kafka,
-        "look": look,
-        "lag": lag,
-        "limit": limit,
-        "came": came,
-        "went": went,
-        "until": consumer.caught_up_in(look.lag, came, went) if lag is not None else None,
-        "tone": tone,
-        "sentence": sentence,
+        "look": found.look,
+        "lag": found.lag,
+        "limit": found.limit,
+        "came": found.came,
+        "went": found.went,
+        "until": found.until,
+        "tone": found.tone,
+        "sentence": found.sentence,
         "chart": line_chart(
-            "Messages behind over the last six hours", points, now - CHARTED, now, gap=samples.GAP, limit=limit
+            "Messages behind over the last six hours", points, now - CHARTED, now, gap=samples.GAP, limit=found.limit
         ),
         "samples": every_nth(history),
-        "table": PartitionTable(look.partitions, label="Partitions", request=request),
+        "table": PartitionTable(found.look.partitions, label="Partitions", request=request),
     }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -12,22 +11,20 @@ from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from monitoring.records.access import VIEW
-from monitoring.records.ages import Ages, parse_age
+from monitoring.records.breakdown import Asked, Found, asked_of, find, status_rows
 from monitoring.records.charts import chart_table, charts_of
 from monitoring.records.forms import PRESETS, WindowForm
-from monitoring.records.history import NOTHING_KNOWN, Past, past_of
 from monitoring.records.looks import Look, next_looks
 from monitoring.records.models import Snapshot
-from monitoring.records.problems import Problem, problem_of
-from monitoring.records.query import MOST_STATUSES, Breakdown, RecordTable
-from monitoring.records.report import Compared, Row, Verdict, empty_statuses, rows_of, verdict
+from monitoring.records.query import MOST_STATUSES
+from monitoring.records.report import Row, Verdict, empty_statuses, verdict
 from monitoring.records.standing import Standing
 from monitoring.records.tables import StatusTable
 from monitoring.records.views.common import page_content, standing_or_404
 from opsconsole import estate
 from opsconsole.access import requires
 from opsconsole.csvfile import csv_response
-from opsconsole.errors import ConsoleError, UnavailableError, UsageError
+from opsconsole.errors import UnavailableError, UsageError
 from opsconsole.words import machine_time
 
 LATE = 3  # intervals without a snapshot
@@ -35,26 +32,6 @@ CSV_HEADER = (
     *("status", "label", "records", "share_percent", "oldest_created", "since_an_hour_ago", "stuck"),
     *("limit_seconds", "movement"),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """What the address asks for. `own`: the window is the one that snapshots are taken of."""
-
-    ages: Ages
-    everything: bool
-    reach: timedelta
-    own: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """What there is to show: counts or the reason why there are none, and the past."""
-
-    breakdown: Breakdown | None
-    problem: Problem | None
-    past: Past
-    latest: Snapshot | None
 
 
 @require_safe
@@ -73,30 +50,11 @@ def show(request: HttpRequest, name: str) -> HttpResponse:
     content = page_content(request, standing, "breakdown") | {"form": form, "presets": PRESETS, "now": now}
     if not form.is_valid():
         return render(request, "records/breakdown.html", content, status=400)
-    asked = _asked(form, standing)
-    found = _find(standing, asked, now)
+    asked = asked_of(form, standing)
+    found = find(standing, asked, now)
     look = _look(request, standing, asked, found, now) if found.breakdown else None
     content |= _content(request, standing, asked, found, look, now)
     return render(request, "records/breakdown.html", content)
-
-
-def _asked(form: WindowForm, standing: Standing) -> Asked:
-    wanted = form.cleaned_data
-    reach = timedelta(seconds=parse_age(wanted["trend"], "Charts of"))
-    return Asked(wanted["ages"], wanted["hidden"], reach, own=wanted["ages"] == standing.ages)
-
-
-def _find(standing: Standing, asked: Asked, now: datetime) -> Found:
-    """One query to the source, three or four to the console's own database."""
-    source = standing.source
-    latest = Snapshot.objects.filter(source=source.name).order_by("-taken_at").first()
-    past = past_of(source.name, asked.ages, now, asked.reach) if asked.own else NOTHING_KNOWN
-    try:
-        with RecordTable(source) as table:
-            hidden = () if asked.everything else source.hidden
-            return Found(table.breakdown(asked.ages.window(now), hidden), None, past, latest)
-    except ConsoleError as error:
-        return Found(None, problem_of(error, source), past, latest)
 
 
 def _look(request: HttpRequest, standing: Standing, asked: Asked, found: Found, now: datetime) -> Look | None:
@@ -110,16 +68,10 @@ def _look(request: HttpRequest, standing: Standing, asked: Asked, found: Found, 
     return compared
 
 
-def _rows(standing: Standing, asked: Asked, found: Found, look: Look | None, now: datetime) -> list[Row]:
-    stuck = found.latest.stuck if found.latest else None
-    counts = found.breakdown.counts if found.breakdown else ()
-    return rows_of(standing, counts, Compared(look, found.past, stuck, asked.everything), now)
-
-
 def _content(
     request: HttpRequest, standing: Standing, asked: Asked, found: Found, look: Look | None, now: datetime
 ) -> dict[str, Any]:
-    rows = _rows(standing, asked, found, look, now) if found.breakdown else []
+    rows = status_rows(standing, asked, found, look, now) if found.breakdown else []
     trends = {row.kind.status: row.trend for row in rows if row.trend}
     charts = charts_of(standing, found.past, trends, now - asked.reach, now, everything=asked.everything)
     hidden_columns = [name for name, there in (("since_look", look), ("since_hour", found.past)) if not there]
@@ -160,11 +112,13 @@ def counts_csv(request: HttpRequest, name: str) -> StreamingHttpResponse:
     form = WindowForm(request.GET, standing.ages)
     if not form.is_valid():
         raise UsageError(" ".join(str(error) for errors in form.errors.values() for error in errors))
-    asked = _asked(form, standing)
-    found = _find(standing, asked, now)
+    asked = asked_of(form, standing)
+    found = find(standing, asked, now)
     if found.problem:
         raise UnavailableError(found.problem.sentence)
-    return csv_response(f"{name}-by-status.csv", CSV_HEADER, map(_cells, _rows(standing, asked, found, None, now)))
+    return csv_response(
+        f"{name}-by-status.csv", CSV_HEADER, map(_cells, status_rows(standing, asked, found, None, now))
+    )
 
 
 def _cells(row: Row) -> tuple[object, ...]:
