@@ -189,10 +189,10 @@ def list_runs_of_job(
 
 @jobs.act("{name}/runs", RUN, Started, status=201, summary="Run a scheduled job now")
 def run_scheduled_job(request: HttpRequest, name: Name, body: RunNow) -> Any:
-    made = run_now(
+    asked = run_now(
         job_or_404(name), actor_of(request), trigger=Trigger.API, following=body.following, reason=body.reason
     )
-    return {"runs": made}
+    return {"runs": asked.runs}
 
 
 @jobs.act("{name}/enable", CHANGE, ScheduledJobOut, summary="The clock starts it again; what fell due does not come")
