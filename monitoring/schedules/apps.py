@@ -6,5 +6,5 @@ class SchedulesConfig(AppConfig):
     verbose_name = "Scheduled jobs"
 
     def ready(self) -> None:
-        # They declare permissions, operations, system checks, and what the clock does.
-        from monitoring.schedules import access, builtin, carrier, checks, duties  # noqa: F401
+        # They declare permissions, operations, system checks, what the clock does, and the overview's signals.
+        from monitoring.schedules import access, builtin, carrier, checks, duties, readings  # noqa: F401

@@ -53,6 +53,15 @@ class MissedTable(CardTable):
     acts = cell("missed_acts", accessor="pk", verbose_name="Do")
 
 
+class DeadRunTable(CardTable):
+    id = cell("dead_run", verbose_name="Run")
+    error = cell("reason", verbose_name="Reason")
+    attempt = cell("attempts", verbose_name="Attempts")
+    trigger = cell("trigger", verbose_name="Why it ran")
+    ended_at = WhenColumn(verbose_name="Given up")
+    acts = cell("missed_acts", accessor="pk", verbose_name="Do")
+
+
 class MonitorTable(CardTable):
     """Rows are Monitors that have looked at the clock."""
 

@@ -25,6 +25,7 @@ urlpatterns = [
     path("monitors/<int:number>/resume/", monitors.resume, name="monitor_resume"),
     path("keys/", monitors.keys, name="keys"),
     path("missed/", missed.missed_list, name="missed"),
+    path("dead/", missed.dead_list, name="dead"),
     path("missed/<int:number>/run/", missed.run_again, name="missed_run"),
     path("missed/<int:number>/ignore/", missed.ignore, name="missed_ignore"),
 ]

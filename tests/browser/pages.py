@@ -167,6 +167,8 @@ EXAMPLES = (
     Example("ping-keys", "schedules:keys", role="administrator"),
     Example("missed-runs", "schedules:missed"),
     Example("missed-runs-for-a-viewer", "schedules:missed", role="viewer"),
+    Example("dead-runs", "schedules:dead"),
+    Example("dead-runs-for-a-viewer", "schedules:dead", role="viewer"),
     Example("missed-run-ignore", "schedules:missed_ignore", (lambda scene: scene.missed_run,)),
     Example("limits", "pipeline:limits", role="administrator"),
 )

@@ -112,9 +112,11 @@ def hold(page: Page, console: Console) -> int:
 
 
 def schedule(page: Page, console: Console) -> tuple[int, int]:
-    """A scheduled run that is done, and one that was missed: as if no clock had run for two days."""
+    """A scheduled run that is done, and one that was missed: as if no clock had run for three days.
+
+    The oldest of these stands for one that was given up."""
     console.ask(
-        "UPDATE schedules_scheduledjob SET watermark = now() - interval '2 days', next_due = now() - interval '2 days'"
+        "UPDATE schedules_scheduledjob SET watermark = now() - interval '3 days', next_due = now() - interval '3 days'"
         " WHERE name = 'nightly-check'"
     )
     page.goto("/schedules/jobs/pulse/run/")
@@ -122,6 +124,11 @@ def schedule(page: Page, console: Console) -> tuple[int, int]:
     expect_badge(page, "run-says", "Done")
     missed = "SELECT max(id) FROM schedules_run WHERE state = 'missed'"
     wait_for(lambda: console.ask(missed)[0][0] is not None, "the clock has found missed runs")
+    console.ask(
+        "UPDATE schedules_run SET state = 'failed', error = 'https://export.example.com/runs answered 404.',"
+        " attempt = 1, ended_at = now(), trouble = 'failed' WHERE id = (SELECT min(id) FROM schedules_run"
+        " WHERE state = 'missed')"
+    )
     return int(page.url.rstrip("/").rsplit("/", 1)[1]), int(console.ask(missed)[0][0])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -10,15 +11,18 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from monitoring.schedules.models import Origin, Run, RunEvent, RunState, ScheduledJob
+from monitoring.schedules.models import Monitor, Origin, Run, RunEvent, RunState, ScheduledJob
+from monitoring.schedules.readings import monitors, runs
 from opsconsole.access import Role
 from opsconsole.models import AuditEntry
-from tests.monitoring.scheduled import MINUTE, make_scheduled_job
+from opsconsole.tones import Tone
+from tests.monitoring.scheduled import MINUTE, NOW, make_scheduled_job
 from tests.web.sync_rows import HOSTILE, MOST_QUERIES, client_of
 
 pytest_plugins = ["tests.fixtures_sync"]
 pytestmark = pytest.mark.usefixtures("committed", "queue", "use_estate")
 
+DAY = timedelta(days=1)
 LIST = "/schedules/"
 FORM = {
     "name": "look",
@@ -167,6 +171,59 @@ class TestRunNow:
         assert answers[0]["Location"] == answers[1]["Location"] == f"/schedules/runs/{Run.objects.get().pk}/"
 
 
+class TestDeadLetters:
+    def dead(self, **fields: Any) -> Run:
+        values: dict[str, Any] = {"state": RunState.FAILED, "error": "It answered 404.", "attempt": 4}
+        return Run.objects.create(
+            scheduled_job=make_scheduled_job("export"),
+            due_at=NOW,
+            trace_id=uuid4(),
+            ended_at=timezone.now(),
+            **(values | fields),
+        )
+
+    def test_they_stand_with_their_reason(self) -> None:
+        self.dead()
+        page = text_of("/schedules/dead/")
+        assert "It answered 404." in page
+        assert "4 of 4" in page
+        assert "Run again" not in page  # a viewer only looks
+
+    def test_one_is_run_again_once(self) -> None:
+        run = self.dead()
+        client = client_of(Role.OPERATOR)
+        answers = [client.post(f"/schedules/missed/{run.pk}/run/") for _ in range(2)]
+        assert {answer["Location"] for answer in answers} == {"/schedules/dead/"}
+        again = Run.objects.exclude(pk=run.pk).get()
+        assert again.reason == f"For run {run.pk}, which failed."
+        assert "It answered 404." not in text_of("/schedules/dead/")
+
+    def test_or_ignored_with_a_reason(self) -> None:
+        run = self.dead()
+        client = client_of(Role.OPERATOR)
+        assert "Ignore the failed run of export?" in client.get(f"/schedules/missed/{run.pk}/ignore/").content.decode()
+        assert client.post(f"/schedules/missed/{run.pk}/ignore/", {"reason": "Gone for good"}).status_code == 302
+        run.refresh_from_db()
+        assert (run.state, run.settled_reason) == (RunState.FAILED, "Gone for good")
+
+    def test_the_overview_tells_of_missed_and_failed_runs_and_of_monitors(self) -> None:
+        assert [runs(timezone.now()), monitors(timezone.now())] == [None, None]
+        run = self.dead()
+        Run.objects.create(scheduled_job=run.scheduled_job, due_at=NOW - DAY, trace_id=uuid4(), state=RunState.MISSED)
+        said = runs(timezone.now())
+        assert said is not None
+        assert (said.value, said.tone, said.address) == (2, Tone.PROBLEM, "/schedules/missed/")
+        assert said.sentence.startswith("1 missed (export) and 1 failed within a day (export)")
+        Run.objects.update(settled_at=timezone.now())
+        said = runs(timezone.now())
+        assert said is not None
+        assert said.tone is Tone.FINE
+        Monitor.objects.create(name="backup", period=DAY, stored="down")
+        down = monitors(timezone.now())
+        assert down is not None
+        assert (down.shown, down.sentence) == ("1 down", "Down: backup. Look at the jobs where they run.")
+
+
 class TestSwitch:
     def test_off_and_on_with_a_reason(self) -> None:
         job = make_scheduled_job("sync", next_due=None)
@@ -253,7 +310,7 @@ def test_who_may_not(role: Role, address: str) -> None:
     assert client_of(role).post(f"/schedules/{address}", {"reason": "r"}).status_code == 403
 
 
-@pytest.mark.parametrize("address", ["", "missed/", "jobs/sync/", "jobs/sync/runs.csv", "runs/1/"])
+@pytest.mark.parametrize("address", ["", "missed/", "dead/", "jobs/sync/", "jobs/sync/runs.csv", "runs/1/"])
 def test_what_only_shows_takes_no_post(address: str) -> None:
     assert client_of(Role.ADMINISTRATOR).post(f"/schedules/{address}").status_code == 405
 

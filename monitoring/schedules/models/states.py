@@ -48,6 +48,9 @@ NOT_BEGUN = (RunState.WAITING, RunState.QUEUED)
 ACTIVE_RUNS = (RunState.WAITING, *CLAIMABLE_RUNS, RunState.RUNNING)
 SETTLED_BY_PEOPLE = (RunState.MISSED, RunState.UNKNOWN)
 """Somebody has to say what becomes of these: run now, or ignored."""
+TO_BE_SETTLED = (*SETTLED_BY_PEOPLE, RunState.FAILED)
+"""What people run again or ignore: the missed runs, and the dead letters."""
+
 NEVER_RAN = (RunState.MISSED, RunState.COALESCED, RunState.SKIPPED)
 
 

@@ -8,7 +8,7 @@ from django.db.models import OuterRef, QuerySet, Subquery
 from django.shortcuts import get_object_or_404
 from django.utils import timezone
 
-from monitoring.schedules.models import SETTLED_BY_PEOPLE, Run, ScheduledJob
+from monitoring.schedules.models import SETTLED_BY_PEOPLE, Run, RunState, ScheduledJob
 from opsconsole.due import Due, upcoming
 
 
@@ -19,6 +19,11 @@ def job_or_404(name: str) -> ScheduledJob:
 def missed_runs() -> QuerySet[Run]:
     """Missed runs that nobody has settled."""
     return Run.objects.filter(state__in=SETTLED_BY_PEOPLE, settled_at__isnull=True).select_related("scheduled_job")
+
+
+def dead_letters() -> QuerySet[Run]:
+    """Runs that were given up, and that nobody has settled."""
+    return Run.objects.filter(state=RunState.FAILED, settled_at__isnull=True).select_related("scheduled_job")
 
 
 def with_last_run(jobs: QuerySet[ScheduledJob]) -> QuerySet[ScheduledJob]:

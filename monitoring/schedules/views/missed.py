@@ -1,4 +1,4 @@
-"""Missed runs: what did not run and why, to be run now or ignored."""
+"""Missed runs and dead letters: what did not run, or failed, and why; to be run again or ignored."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from monitoring.acting import ask_and_do
 from monitoring.schedules.access import RUN, VIEW
-from monitoring.schedules.models import Run
+from monitoring.schedules.models import Run, RunState
 from monitoring.schedules.operations import settling
-from monitoring.schedules.tables import MissedTable
-from monitoring.schedules.views.common import missed_runs
+from monitoring.schedules.tables import DeadRunTable, MissedTable
+from monitoring.schedules.views.common import dead_letters, missed_runs
 from opsconsole.access import requires
 from opsconsole.audit import actor_of
 from opsconsole.errors import ConsoleError
@@ -32,6 +32,19 @@ def missed_list(request: HttpRequest) -> HttpResponse:
     return render(request, "schedules/missed.html", {"table": table, "missed": total, "tab": "missed"})
 
 
+@require_safe
+@requires(VIEW)
+def dead_list(request: HttpRequest) -> HttpResponse:
+    rows = dead_letters()
+    total = capped_count(rows)
+    table = DeadRunTable.from_request(request, rows, label="Dead letters", total=total)
+    return render(request, "schedules/dead.html", {"table": table, "dead": total, "tab": "dead"})
+
+
+def _list_of(run: Run) -> str:
+    return reverse("schedules:dead" if run.status is RunState.FAILED else "schedules:missed")
+
+
 @require_POST
 @requires(RUN)
 def run_again(request: HttpRequest, number: int) -> HttpResponse:
@@ -42,7 +55,7 @@ def run_again(request: HttpRequest, number: int) -> HttpResponse:
         messages.error(request, str(error))
     else:
         messages.success(request, f"{missed.scheduled_job.name} runs now, as run {run.pk}.")
-    return redirect("schedules:missed")
+    return redirect(_list_of(missed))
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -54,5 +67,6 @@ def ignore(request: HttpRequest, number: int) -> HttpResponse:
         settling.ignore_missed(missed, actor_of(request), reason)
         return f"Run {missed.pk} of {missed.scheduled_job.name} is ignored."
 
-    content: dict[str, object] = {"run": missed, "job": missed.scheduled_job}
-    return ask_and_do(request, act, template="schedules/ignore.html", then=reverse("schedules:missed"), content=content)
+    back = _list_of(missed)
+    content: dict[str, object] = {"run": missed, "job": missed.scheduled_job, "back": back}
+    return ask_and_do(request, act, template="schedules/ignore.html", then=back, content=content)
