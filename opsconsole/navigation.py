@@ -23,7 +23,7 @@ class Section:
 
 
 SECTIONS = (
-    Section("Now", (Place("Overview", "pipeline:overview", "o"),)),
+    Section("Now", (Place("Overview", "pipeline:overview", "o"), Place("Alerts", "alerts:alerts", "e"))),
     Section(
         "Sync",
         (

@@ -25,5 +25,6 @@ urlpatterns = [
     path("pipeline/", include("monitoring.pipeline.urls")),
     path("ping/", include("monitoring.schedules.ping_urls")),
     path("schedules/", include("monitoring.schedules.urls")),
+    path("alerts/", include("monitoring.alerts.urls")),
     path("records/", include("monitoring.records.urls")),
 ]

@@ -6,7 +6,7 @@ class AlertsConfig(AppConfig):
     verbose_name = "Alerts"
 
     def ready(self) -> None:
-        # They declare permissions, and the texts that can be previewed.
-        from monitoring.alerts import access, examples  # noqa: F401
+        # They declare permissions, what the clock does, what is asked of health, and the texts that can be previewed.
+        from monitoring.alerts import access, duties, examples, health, readings, silence  # noqa: F401
 
         examples.register()

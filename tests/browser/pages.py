@@ -64,6 +64,14 @@ def nightly(_: Scene) -> str:
     return "nightly-check"
 
 
+def alert(scene: Scene) -> int:
+    return scene.alert
+
+
+def channel(scene: Scene) -> int:
+    return scene.channel
+
+
 def ways(way: str) -> Callable[[Scene], str]:
     return lambda _: f"way={way}"
 
@@ -171,6 +179,27 @@ EXAMPLES = (
     Example("dead-runs-for-a-viewer", "schedules:dead", role="viewer"),
     Example("missed-run-ignore", "schedules:missed_ignore", (lambda scene: scene.missed_run,)),
     Example("limits", "pipeline:limits", role="administrator"),
+    Example("alerts", "alerts:alerts"),
+    Example("alerts-for-a-viewer", "alerts:alerts", role="viewer"),
+    Example("alerts-all", "alerts:alerts", query=lambda _: "state=all&severity=critical"),
+    Example("alerts-wrong", "alerts:alerts", query=lambda _: "state=nonsense", status=400),
+    Example("alert", "alerts:alert", (alert,)),
+    Example("alert-acknowledge", "alerts:acknowledge", (alert,)),
+    Example("mutes", "alerts:mutes"),
+    Example("mute-add", "alerts:mute_add", query=lambda _: "kind=run_failed"),
+    Example("channels", "alerts:channels"),
+    Example("channel", "alerts:channel", (channel,)),
+    Example("channel-of-an-administrator", "alerts:channel", (channel,), role="administrator"),
+    Example("channel-add", "alerts:channel_add", role="administrator"),
+    Example("channel-edit", "alerts:channel_edit", (channel,), role="administrator"),
+    Example("channel-on", "alerts:channel_on", (channel,), role="administrator"),
+    Example("channel-off", "alerts:channel_off", (channel,), role="administrator"),
+    Example("subscribe", "alerts:subscribe", (channel,), role="administrator"),
+    Example("outbox", "alerts:outbox"),
+    Example("outbox-dead", "alerts:dead"),
+    Example("message", "alerts:message", (lambda scene: scene.message,)),
+    Example("texts", "alerts:texts"),
+    Example("text", "alerts:text", (lambda _: "alerts-alert-fired",)),
 )
 
 REDIRECTS = {"home", "records:sources"}
@@ -203,6 +232,12 @@ FILES = {
     "sync:skip_csv",
 }
 POSTS = {
+    "alerts:channel_test",
+    "alerts:message_again",
+    "alerts:mute_lift",
+    "alerts:note",
+    "alerts:unacknowledge",
+    "alerts:unsubscribe",
     "logout",
     "records:limits_reset",
     "records:stuck_stage",

@@ -32,6 +32,9 @@ class Scene:
     scheduled_run: int
     missed_run: int
     monitor: int
+    alert: int
+    channel: int
+    message: int
 
 
 def make_scene(page: Page, console: Console) -> Scene:
@@ -48,7 +51,9 @@ def make_scene(page: Page, console: Console) -> Scene:
     looping_job = loop(page, console)
     held = hold(page, console)
     scheduled_run, missed_run = schedule(page, console)
+    channel = subscribe(console)
     monitor = watch(page, console)
+    alert, message = raise_alarm(console, monitor)
     stage_by_hand(page, console.take(STAGED))
     return Scene(
         run=run,
@@ -64,6 +69,9 @@ def make_scene(page: Page, console: Console) -> Scene:
         scheduled_run=scheduled_run,
         missed_run=missed_run,
         monitor=monitor,
+        alert=alert,
+        channel=channel,
+        message=message,
         worker=str(
             console.ask("SELECT name FROM pipeline_workerbeat WHERE seen = '' ORDER BY beat_at DESC LIMIT 1")[0][0]
         ),
@@ -142,3 +150,28 @@ def watch(page: Page, console: Console) -> int:
     down = "SELECT id FROM schedules_monitor WHERE stored = 'down' AND open_runs <> '{}'"
     wait_for(lambda: bool(console.ask(down)), "the clock has heard the pings")
     return int(console.ask(down)[0][0])
+
+
+def subscribe(console: Console) -> int:
+    """A channel that is told of everything. There is no mail server, so what is sent to it fails and says so."""
+    made = console.ask(
+        "INSERT INTO alerts_channel (name, kind, address, off_because, created_at, created_by)"
+        " VALUES ('On call', 'email', 'on-call@example.com', '', now(), 'ann') RETURNING id"
+    )
+    console.ask(
+        "INSERT INTO alerts_subscription (channel_id, kinds, least, scope, after, zone)"
+        " VALUES (%s, '{}', 'info', '', '0', 'UTC')",
+        made[0][0],
+    )
+    return int(made[0][0])
+
+
+def raise_alarm(console: Console, monitor: int) -> tuple[int, int]:
+    """The alert of that monitor, and its message."""
+    told = (
+        "SELECT alert_id, id FROM alerts_notification"
+        " WHERE alert_id IN (SELECT id FROM alerts_alert WHERE subject = %s)"
+    )
+    wait_for(lambda: bool(console.ask(told, f"monitor:{monitor}")), "the alert of the monitor is told")
+    ((alert, message), *_) = console.ask(told, f"monitor:{monitor}")
+    return int(alert), int(message)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timedelta
 
 from django.contrib.postgres.fields import ArrayField
@@ -9,11 +10,13 @@ from django.db import models
 from django.db.models import Q
 
 from monitoring.alerts.models.alert import SCOPE_LENGTH
-from monitoring.alerts.types import KINDS, Severity
+from monitoring.alerts.types import KINDS, Severity, type_of
 from opsconsole.tones import Tone
+from opsconsole.words import duration
 
 NAME_LENGTH = 60
 KIND_LENGTH = 30
+FROM_ENVIRONMENT = "env:"
 
 
 class ChannelKind(models.TextChoices):
@@ -56,6 +59,15 @@ class Channel(models.Model):
     def state(self) -> ChannelState:
         return ChannelState.OFF if self.off_because else ChannelState.ON
 
+    @property
+    def shown_address(self) -> str:
+        """As a page shows it: whole for e-mail and variables; a webhook's host; of a service's which one it is."""
+        if self.kind == ChannelKind.EMAIL or self.address.startswith(FROM_ENVIRONMENT):
+            return self.address
+        scheme, separator, rest = self.address.partition("://")
+        host = re.split(r"[/?#]", rest)[0].rpartition("@")[2] if self.kind == ChannelKind.WEBHOOK else ""
+        return f"{scheme}{separator}{host}{'/' if host else ''}…"
+
 
 class Subscription(models.Model):
     """Which alerts a channel is told of. Empty `kinds`: all. `scope` is exact, or a prefix where it ends with `*`;
@@ -79,6 +91,20 @@ class Subscription(models.Model):
 
     def __str__(self) -> str:
         return f"{self.channel_id}: {', '.join(self.kinds) or 'all'}"
+
+    @property
+    def words(self) -> str:
+        """What it is told of, in one line."""
+        kinds = ", ".join(type_of(kind).label for kind in self.kinds) or "Everything"
+        parts = [
+            f"from {Severity(self.least).label.lower()} on" if self.least != Severity.INFO else "",
+            f"in {self.scope}" if self.scope else "",
+            f"when nobody acknowledges it within {duration(self.after.total_seconds())}" if self.after else "",
+            f"quiet from {self.quiet_from:%H:%M} to {self.quiet_to:%H:%M} {self.zone}"
+            if self.quiet_from and self.quiet_to
+            else "",
+        ]
+        return ", ".join(filter(None, (kinds, *parts)))
 
 
 class MuteQuerySet(models.QuerySet["Mute"]):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from django.db import models
@@ -57,18 +58,18 @@ class NotificationQuerySet(models.QuerySet["Notification"]):
         return self.filter(state=NotificationState.QUEUED)
 
     def due(self, now: datetime) -> NotificationQuerySet:
-        """What can leave: neither part of a digest nor for a channel that is off."""
-        on = Q(channel__isnull=True) | Q(channel__off_because="")
+        """What can leave: neither part of a digest nor for a channel that is off, where only a test goes."""
+        on = Q(channel__isnull=True) | Q(channel__off_because="") | Q(about=About.TEST)
         return self.waiting().filter(on, digest__isnull=True, due_at__lte=now)
 
-    def claim(self, number: int, now: datetime, until: datetime) -> bool:
-        """Take it for sending, up to `until`. False: another has it, or it is not due any more."""
-        free = self.filter(pk=number, state=NotificationState.QUEUED, digest__isnull=True, due_at__lte=now)
-        return bool(
-            free.update(
-                state=NotificationState.SENDING, lease_until=until, attempts=F("attempts") + 1, last_attempt_at=now
-            )
-        )
+    def take(self, rows: Sequence[Notification], now: datetime, until: datetime) -> None:
+        """Hold these rows, which the transaction has locked, and the members of digests among them, up to `until`."""
+        numbers = [row.pk for row in rows]
+        taken = {"state": NotificationState.SENDING, "lease_until": until}
+        self.filter(pk__in=numbers).update(**taken, attempts=F("attempts") + 1, last_attempt_at=now)
+        self.filter(digest__in=numbers, state=NotificationState.QUEUED).update(**taken)
+        for row in rows:
+            row.attempts += 1
 
     def held(self, number: int, attempt: int) -> NotificationQuerySet:
         """The row as long as the sender of this attempt holds it."""

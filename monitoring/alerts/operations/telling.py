@@ -20,6 +20,7 @@ from monitoring.alerts.models import (
     ChannelKind,
     EventKind,
     Notification,
+    NotificationState,
     Subscription,
 )
 from monitoring.alerts.types import Audience, Severity
@@ -128,11 +129,25 @@ def tell(
     """
     destinations = destinations_of(alert, now) if to is None else list(to)
     rows = [_row(alert, about, one, now, again, (digests or {}).get(one.name)) for one in destinations]
-    known = set(Notification.objects.filter(key__in=[row.key for row in rows]).values_list("key", flat=True))
+    known = dict(Notification.objects.filter(key__in=[row.key for row in rows]).values_list("key", "state"))
     new = [row for row in rows if row.key not in known]
     Notification.objects.bulk_create(new, ignore_conflicts=True)
+    taken_back = [row for row in rows if known.get(row.key) == NotificationState.WITHDRAWN]
+    for row in taken_back:
+        _queue_again(row)
     _write_down(alert, about, destinations, now)
-    return len(new)
+    return len(new) + len(taken_back)
+
+
+def _queue_again(row: Notification) -> None:
+    """What was taken back before it left, and is to be told after all."""
+    Notification.objects.filter(key=row.key, state=NotificationState.WITHDRAWN).update(
+        state=NotificationState.QUEUED,
+        context=row.context,
+        due_at=row.due_at,
+        give_up_at=row.give_up_at,
+        digest=row.digest,
+    )
 
 
 def _write_down(alert: Alert, about: About, destinations: list[Destination], now: datetime) -> None:

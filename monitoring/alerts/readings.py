@@ -1,0 +1,46 @@
+"""What the overview says of alerts: how many are open, and whether messages leave."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from django.urls import reverse
+
+from monitoring.alerts.models import Alert, Channel, Notification, NotificationState
+from monitoring.alerts.types import Severity
+from opsconsole.keyset import capped_count
+from opsconsole.overview import Reading, overview_signal
+from opsconsole.tones import Tone
+
+FAILING_AFTER = timedelta(minutes=10)
+
+
+@overview_signal("alerts", "Open alerts", order=70)
+def open_alerts(now: datetime) -> Reading:
+    """Four queries at most."""
+    unheard = Alert.objects.open().exclude(acknowledged_until__gt=now)
+    total = capped_count(unheard)
+    critical = capped_count(unheard.filter(severity=Severity.CRITICAL))
+    trouble = _trouble(now)
+    if trouble:
+        tone, sentence = Tone.PROBLEM, trouble
+    elif critical.value:
+        tone, sentence = Tone.PROBLEM, f"{critical} critical, and nobody has acknowledged them."
+    elif total.value:
+        tone, sentence = Tone.WAITING, "None of them is critical, but nobody has acknowledged them."
+    else:
+        tone, sentence = Tone.FINE, "No alert is open that nobody has acknowledged."
+    return Reading(
+        float(total.value), str(total), tone, sentence, reverse("alerts:alerts"), limit="none", limit_value=0.0
+    )
+
+
+def _trouble(now: datetime) -> str:
+    """Why messages do not leave; empty where they do."""
+    off = Channel.objects.exclude(off_because="").exists()
+    failing = Notification.objects.filter(
+        state=NotificationState.QUEUED, attempts__gt=0, created_at__lt=now - FAILING_AFTER
+    )
+    if failing.exists():
+        return "Messages cannot be delivered and are tried again: look at the outbox."
+    return "A channel is off and gets nothing: look at the channels." if off else ""
