@@ -66,6 +66,7 @@ INSTALLED_APPS = [
     "monitoring.records.apps.RecordsConfig",
     "monitoring.pipeline.apps.PipelineConfig",
     "monitoring.schedules.apps.SchedulesConfig",
+    "monitoring.abandonment.apps.AbandonmentConfig",
     "monitoring.alerts.apps.AlertsConfig",
 ]
 

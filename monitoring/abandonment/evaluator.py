@@ -125,7 +125,9 @@ def evaluate(
     Warnings are made once for each trouble, owner and promise; a promise, once delivered, keeps its time whatever the
     policy becomes, but nothing is disabled while the policy does not disable.
     """
-    state = first_look(facts, now) if past is None else next_look(facts, past, rules.clean, circumstances.patience, now)
+    state = (
+        first_look(facts, now) if past is None else next_look(facts, past, rules.lasting, circumstances.patience, now)
+    )
     trouble, held = trouble_of(facts, state, rules, now)
     if trouble is not None and state.trouble is None and circumstances.held_alerts:
         trouble, held = None, Hold.OUTAGE

@@ -86,7 +86,9 @@ def _failing(
 ) -> Remembered:
     last = facts.last_healthy_at
     if past.failing_since is None:
-        begun = max(_earlier(now, last), min(past.looked_at, now))
+        # Its system's word counts where it was kept up while the task was healthy, else the last look that saw it so.
+        told = last is not None and past.healthy_since is not None and last >= past.healthy_since
+        begun = _earlier(now, last if told else past.looked_at)
         return _begins(seen, facts, begun, past.restarts, unseen, now)
     # Nobody saw whether that health lasted; there was time for it, and the doubt is the customer's.
     if unseen >= clean and last is not None and past.looked_at < last <= now:

@@ -32,7 +32,7 @@ class Rules:
     `failing_after` and `idle_after` are when a task counts as abandoned or idle; from `watch_after` on a failing one is
     shown as one to watch, without an alert. `notice` lies between the delivery of the warning and the disabling,
     `reminders` are so long before that. A person's change within `recency` holds back. Health counts when it lasted
-    for `clean`.
+    for `lasting`.
     """
 
     failing_stage: Stage = Stage.DETECT
@@ -42,7 +42,7 @@ class Rules:
     watch_after: timedelta = 14 * DAY
     notice: timedelta = 7 * DAY
     recency: timedelta = 14 * DAY
-    clean: timedelta = timedelta(hours=2)
+    lasting: timedelta = timedelta(hours=2)
     reminders: tuple[timedelta, ...] = (3 * DAY, DAY)
 
     def stage(self, trouble: Trouble) -> Stage:

@@ -305,6 +305,88 @@ class ScheduledJob:
 
 
 @dataclass(frozen=True, slots=True)
+class SqlStatements:
+    """Disabling by SQL, with a role that may write. `%(id)s` is the task, `%(reference)s` the console's own mark of
+    this disabling, `%(reason)s` a sentence. Each statement changes exactly one row."""
+
+    url: str = field(repr=False)
+    disable: str
+    enable: str
+
+
+@dataclass(frozen=True, slots=True)
+class HttpCalls:
+    """Disabling by a request; `{id}` in an address is the task. `headers_env` maps a header to the variable that holds
+    its value. `timeout` in seconds."""
+
+    disable_url: str
+    enable_url: str
+    method: str = "POST"
+    headers_env: Mapping[str, str] = field(default_factory=dict)
+    timeout: float = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class KafkaMessages:
+    """Disabling by a message to the estate's brokers."""
+
+    topic: str
+
+
+@dataclass(frozen=True, slots=True)
+class DisableWay:
+    """Exactly one way is given. `read_back`: seconds in which the task has to be seen as wanted afterwards."""
+
+    sql: SqlStatements | None = None
+    http: HttpCalls | None = None
+    kafka: KafkaMessages | None = None
+    read_back: float = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class TrackedSource:
+    """Where long-running tasks of another system are seen: a table, a query, or that system's own reports. Times in
+    seconds; the other texts are columns, empty where there is none; `enabled`, `has_shards`, `protected` and `healthy`
+    are SQL conditions. Without `healthy`, healthy is whose `last_healthy_at` is within `healthy_within`.
+
+    At most `most_disabled` tasks of a scope, and `most_disabled_percent` of them, are disabled within 24 hours.
+    """
+
+    name: str
+    label: str
+    url: str = field(default="", repr=False)
+    table: TableName | None = None
+    query: str = ""
+    reported: bool = False
+    id: str = "id"
+    title: str = ""
+    kind: str = ""
+    owner: str = ""
+    scope: str = ""
+    enabled: str = ""
+    has_shards: str = ""
+    protected: str = ""
+    created_at: str = ""
+    healthy: str = ""
+    last_healthy_at: str = ""
+    last_data_at: str = ""
+    failures: str = ""
+    restarts: str = ""
+    last_error: str = ""
+    changed_at: str = ""
+    link: str = ""
+    link_column: str = ""
+    where: str = ""
+    look_every: float = 300.0
+    healthy_within: float = 900.0
+    most_disabled: int = 5
+    most_disabled_percent: int = 2
+    statement_timeout: float = 60.0
+    connect_timeout: float = 5.0
+    disable: DisableWay | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Estate:
     source: Source
     index: Index
@@ -314,3 +396,4 @@ class Estate:
     records: tuple[RecordSource, ...] = ()
     pipeline: Pipeline = Pipeline()
     scheduled_jobs: tuple[ScheduledJob, ...] = ()
+    tracked_tasks: tuple[TrackedSource, ...] = ()

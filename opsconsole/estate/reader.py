@@ -27,6 +27,7 @@ from opsconsole.estate.pipeline_reader import pipeline_limits
 from opsconsole.estate.record_reader import record_sources
 from opsconsole.estate.schedule_reader import scheduled_jobs
 from opsconsole.estate.security import read_security
+from opsconsole.estate.tracked_reader import tracked_sources
 from opsconsole.keys import KeyKind
 
 COMPRESSIONS = ("none", "gzip", "snappy", "lz4", "zstd")
@@ -84,6 +85,7 @@ def build(values: Mapping[str, object], path: str, environ: Mapping[str, str]) -
         records=record_sources(top, source),
         pipeline=pipeline_limits(top.table("pipeline", required=False)),
         scheduled_jobs=scheduled_jobs(top),
+        tracked_tasks=tracked_sources(top, source),
     )
     top.end()
     if mistakes:

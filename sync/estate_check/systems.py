@@ -12,6 +12,7 @@ from sync.estate_check.records import check_record_source
 from sync.estate_check.result import Result, ok, problem, warning
 from sync.estate_check.services import check_console_database, check_kafka, check_redis
 from sync.estate_check.stores import check_postgres_index, check_source, clock_difference
+from sync.estate_check.tracked import check_tracked_source
 from sync.index import open_index
 from sync.index.postgres import PostgresIndex
 from sync.source import Source
@@ -26,6 +27,8 @@ def check_estate(estate: Estate, redis_url: str) -> Iterator[Result]:
     yield from _told("index", lambda: _index(estate, clocks))
     for records in estate.records:
         yield from _told(f"records {records.name}", partial(check_record_source, records))
+    for tracked in estate.tracked_tasks:
+        yield from _told(f"tracked tasks {tracked.name}", partial(check_tracked_source, tracked))
     yield from check_kafka(estate.kafka)
     yield from _with_clock("redis", check_redis(redis_url), clocks)
     yield from _with_clock("console database", check_console_database(), clocks)

@@ -17,10 +17,13 @@ from django.core.management.base import CommandError
 from opsconsole.demo import servers as demo_servers
 from opsconsole.estate.model import (
     Check,
+    DisableWay,
     Estate,
     HttpCall,
+    HttpCalls,
     Index,
     Kafka,
+    KafkaMessages,
     OrganizationTable,
     Pipeline,
     QueueLimits,
@@ -29,8 +32,10 @@ from opsconsole.estate.model import (
     ScheduledJob,
     Security,
     Source,
+    SqlStatements,
     TaskTable,
     Throttle,
+    TrackedSource,
 )
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -61,6 +66,11 @@ TABLES = {
     "[[records.statuses]]": RecordStatus,
     "[[scheduled_jobs]]": ScheduledJob,
     "[scheduled_jobs.http]": HttpCall,
+    "[[tracked_tasks]]": TrackedSource,
+    "[tracked_tasks.disable]": DisableWay,
+    "[tracked_tasks.disable.sql]": SqlStatements,
+    "[tracked_tasks.disable.http]": HttpCalls,
+    "[tracked_tasks.disable.kafka]": KafkaMessages,
 }
 # Fields that are a value of their own, whose keys are in the same table of the file.
 TAKEN_IN = {"security": Security}

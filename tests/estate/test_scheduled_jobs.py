@@ -31,6 +31,7 @@ def mistakes_of(values: dict[str, Any], *jobs: dict[str, Any]) -> tuple[str, ...
 
 def commented_example() -> dict[str, Any]:
     _, _, part = EXAMPLE.read_text(encoding="utf-8").partition("# --- Scheduled jobs")
+    part, _, _ = part.partition("# --- Tracked tasks")
     return tomllib.loads("\n".join(re.sub(r"^# ?", "", line) for line in part.splitlines()[1:]))
 
 

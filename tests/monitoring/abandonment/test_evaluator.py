@@ -238,7 +238,7 @@ def test_disabled_by_anybody_is_resolved_silently() -> None:
 
 @pytest.mark.parametrize("facts", [{"has_shards": False}, {"enabled": False}])
 def test_what_has_no_shards_or_is_disabled_is_never_abandoned(facts: dict[str, bool]) -> None:
-    life = Life(facts=Facts(owner=OWNER, healthy=False, created_at=START, **facts))
+    life = Life(facts=replace(Facts(owner=OWNER, healthy=False, created_at=START), **facts))  # type: ignore[arg-type]
     life.passes(90 * DAY)
     assert life.silent()
 

@@ -33,7 +33,7 @@ class Life(RuleBasedStateMachine):
     def begins(self, failing: Stage, idle: Stage, healthy: bool, owner: str) -> None:
         self.now = START
         self.facts = Facts(healthy=healthy, owner=owner, created_at=START - 100 * DAY, last_healthy_at=START)
-        self.rules = Rules(failing_stage=failing, idle_stage=idle)
+        self.policy = Rules(failing_stage=failing, idle_stage=idle)
         self.memory: Remembered | None = None
         self.outage = self.held = False
         self.open: Trouble | None = None
@@ -50,7 +50,7 @@ class Life(RuleBasedStateMachine):
             outage=self.outage,
             held_alerts=self.held and self.outage,
         )
-        return evaluate(self.facts, self.memory, self.rules, self.now, around)
+        return evaluate(self.facts, self.memory, self.policy, self.now, around)
 
     @rule()
     def looks(self) -> None:
@@ -79,7 +79,7 @@ class Life(RuleBasedStateMachine):
             assert decision.notice.owner == self.facts.owner != ""
             self.sent[decision.notice.number] = decision.notice
         elif isinstance(decision, Remind):
-            assert self.rules.stage(self.open or Trouble.IDLE) is Stage.DISABLE
+            assert self.policy.stage(self.open or Trouble.IDLE) is Stage.DISABLE
             assert decision.notice.disable_at is not None
             assert self.now < decision.notice.disable_at
         elif isinstance(decision, Disable):
@@ -92,7 +92,7 @@ class Life(RuleBasedStateMachine):
         assert warning.length is not None
         assert self.now >= self.delivered[warning.number] + warning.length, "less than the whole notice"
         assert self.open is decision.trouble
-        assert self.rules.stage(decision.trouble) is Stage.DISABLE
+        assert self.policy.stage(decision.trouble) is Stage.DISABLE
         assert self.facts.enabled
         assert not self.facts.protected
         assert not self.outage
@@ -122,7 +122,7 @@ class Life(RuleBasedStateMachine):
     def it_is_forgotten_for_a_month(self, owner: str, delivered: bool) -> None:
         """What would otherwise take too many lucky steps: it is warned, and the countdown may run."""
         self.facts = replace(self.facts, healthy=False, enabled=True, owner=owner)
-        self.rules = Rules(failing_stage=Stage.DISABLE, idle_stage=Stage.DISABLE)
+        self.policy = Rules(failing_stage=Stage.DISABLE, idle_stage=Stage.DISABLE)
         self.time_passes_under_watch(31, 24)
         if delivered:
             self.the_post_delivers()
@@ -163,7 +163,7 @@ class Life(RuleBasedStateMachine):
     @rule(failing=STAGES, idle=STAGES, after=st.integers(1, 60), notice=st.integers(1, 30))
     def the_policy_changes(self, failing: Stage, idle: Stage, after: int, notice: int) -> None:
         long = after * DAY
-        self.rules = Rules(failing, idle, failing_after=long, idle_after=long, notice=notice * DAY)
+        self.policy = Rules(failing, idle, failing_after=long, idle_after=long, notice=notice * DAY)
 
     @rule(days=st.integers(0, 30))
     def somebody_keeps_it(self, days: int) -> None:

@@ -1,0 +1,9 @@
+from django.apps import AppConfig
+
+
+class AbandonmentConfig(AppConfig):
+    name = "monitoring.abandonment"
+    verbose_name = "Tracked tasks"
+
+    def ready(self) -> None:
+        from monitoring.abandonment import access, duties, texts  # noqa: F401  (they register themselves)

@@ -1,0 +1,20 @@
+"""What the clock does for tracked tasks. Both ask other systems, so they are done aside."""
+
+from django.utils import timezone
+
+from monitoring.abandonment.operations import disabling, looking
+from opsconsole.clock.duties import duty
+
+LOOK_SECONDS = 10.0
+DISABLE_SECONDS = 10.0
+
+
+@duty("abandonment.look", every=LOOK_SECONDS, slow=True)
+def look() -> int:
+    return looking.look_at_due(timezone.now())
+
+
+@duty("abandonment.disable", every=DISABLE_SECONDS, slow=True)
+def disable() -> int:
+    now = timezone.now()
+    return disabling.work_off(now) + disabling.note_enabled_elsewhere(now)

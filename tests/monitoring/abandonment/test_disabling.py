@@ -1,0 +1,358 @@
+"""Disabling and its undoing, by SQL, HTTP and Kafka: looked at again, done, read back, and only then told."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+from django.conf import settings
+from kafka import KafkaConsumer, TopicPartition
+
+from monitoring.abandonment.models import Disabling, TrackedTask
+from monitoring.abandonment.operations import disabling
+from monitoring.abandonment.operations.disabling import ask_by_person, ask_undo, attempt
+from monitoring.abandonment.operations.wishes import keep
+from monitoring.alerts.models import Alert
+from opsconsole import estate
+from opsconsole.errors import UsageError
+from opsconsole.estate.model import DisableWay, HttpCalls, KafkaMessages, SqlStatements
+from opsconsole.models import AuditEntry
+from tests.monitoring.abandonment.plane import ANN, DAY, HOUR, MINUTE, NOW, OWNER, Console, Plane, policy
+
+pytest_plugins = ["tests.fixtures_abandonment"]
+
+
+def due(plane: Plane, console: Console, *numbers: int) -> None:
+    """These are abandoned, their owners warned, and the promised time has come."""
+    policy()
+    for number in numbers:
+        plane.put(number, failing=NOW - 31 * DAY - number * HOUR)
+    console.settle()
+    console.deliver()
+    console.jumps(7 * DAY + HOUR)
+
+
+def test_disabled_seen_so_and_then_told(plane: Plane, console: Console) -> None:
+    due(plane, console, 1)
+    assert console.mails("disabled") == []
+    assert console.work() == 1
+    row = Disabling.objects.get()
+    task = console.task(1)
+    assert (row.state, task.state) == ("done", "disabled")
+    assert plane.value(1, "switched%by") == row.reference
+    assert console.mails("disabled") == [("disabled", OWNER)]
+    assert console.alerts() == [("auto_disabled", task.subject)]
+    assert Alert.objects.get(kind="abandoned").resolved_silently
+    actions = list(AuditEntry.objects.order_by("pk").values_list("action", flat=True))
+    assert actions == ["tracked_task.owner_warned", "tracked_task.disabling_asked", "tracked_task.disabled"]
+
+
+def test_no_recovery_is_told_of_what_was_disabled(plane: Plane, console: Console) -> None:
+    """Case 28."""
+    due(plane, console, 1)
+    console.work()
+    console.jumps(HOUR)
+    assert not Alert.objects.filter(resolved_at__isnull=False, resolved_silently=False).exists()
+    assert not Alert.objects.filter(notifications__about="resolved").exists()
+    old = Alert.objects.get(kind="abandoned")
+    ask_undo(console.task(1), ANN, "they called", plane.now)
+    console.work()
+    old.refresh_from_db()
+    assert old.resolved_because == "It is disabled.", "resolving touches only the open row"
+
+
+def test_a_commit_that_fails_tells_nobody_and_is_tried_again_within_minutes(plane: Plane, console: Console) -> None:
+    """Case 27: a deferred trigger lets the statement pass and the commit fail."""
+    plane.store.run(
+        """CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS
+        $$ BEGIN RAISE EXCEPTION 'the disk is full' USING ERRCODE = '53100'; END $$"""
+    )
+    plane.store.run(
+        'CREATE CONSTRAINT TRIGGER refuse AFTER UPDATE OF on_off ON "Live Tasks 100%" DEFERRABLE INITIALLY DEFERRED'
+        " FOR EACH ROW EXECUTE FUNCTION refuse()"
+    )
+    try:
+        due(plane, console, 1)
+        assert console.work() == 1
+        row = Disabling.objects.get()
+        assert "the disk is full" in row.error
+        assert plane.value(1, "on_off") == "on"
+        assert console.mails("disabled") == []
+        assert console.alerts() == [("abandoned", console.task(1).subject)]
+        assert "the disk is full" in Alert.objects.get(kind="abandoned").seen["Not disabled"]
+        waits = []
+        for _ in range(5):
+            row.refresh_from_db()
+            waits.append(row.due_at - plane.now)
+            plane.now = row.due_at
+            console.look()
+            console.work()
+        assert waits == [1 * MINUTE, 2 * MINUTE, 4 * MINUTE, 8 * MINUTE, 15 * MINUTE]
+    finally:
+        plane.store.run('DROP TRIGGER refuse ON "Live Tasks 100%"')
+        plane.store.run("DROP FUNCTION refuse")
+    plane.now += 15 * MINUTE
+    console.look()
+    console.work()
+    assert console.mails("disabled") == [("disabled", OWNER)]
+    assert plane.value(1, "on_off") == "off"
+
+
+def test_killed_after_the_commit_it_is_finished_and_not_done_twice(
+    plane: Plane, console: Console, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    due(plane, console, 1)
+
+    class KilledError(BaseException):
+        pass
+
+    def killed(*_: object) -> None:
+        raise KilledError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(disabling, "_finish_disabling", killed)
+        with pytest.raises(KilledError):
+            console.work()
+    assert plane.value(1, "on_off") == "off"
+    assert console.mails("disabled") == []
+    plane.now += 5 * MINUTE
+    console.look()
+    assert console.alerts() == []
+    console.work()
+    assert console.disablings() == ["done"]
+    assert console.mails("disabled") == [("disabled", OWNER)]
+    assert Disabling.objects.get().reference == plane.value(1, "switched%by")
+
+
+@pytest.mark.parametrize(
+    "change", [{"edited": NOW + 8 * DAY}, {"vip": True}, {"primary_at": NOW + 8 * DAY}, {"on_off": "off"}]
+)
+def test_looked_at_again_it_is_left_alone_where_it_changed_meanwhile(
+    plane: Plane, console: Console, change: dict[str, Any]
+) -> None:
+    due(plane, console, 1)
+    plane.change(1, **change)
+    console.work()
+    assert console.disablings() == ["dropped"]
+    assert plane.value(1, "switched%by") is None
+    assert console.mails("disabled") == []
+
+
+def test_a_wish_between_asking_and_doing_counts(plane: Plane, console: Console) -> None:
+    due(plane, console, 1)
+    keep(console.task(1), plane.now + DAY, ANN, "they called", plane.now)
+    console.work()
+    assert console.disablings() == ["dropped"]
+    assert plane.value(1, "on_off") == "on"
+
+
+def test_at_most_five_a_day_and_two_percent_of_a_scope(plane: Plane, console: Console) -> None:
+    numbers = tuple(range(1, 9))
+    for number in range(100, 400):
+        plane.put(number, primary_at=NOW + 90 * DAY)
+    due(plane, console, *numbers)
+    assert len(console.disablings()) == 5
+    held = TrackedTask.objects.filter(hold="daily_limit").count()
+    assert held == 3
+    console.work()
+    console.jumps(23 * HOUR)
+    assert len(console.disablings()) == 5
+    console.jumps(HOUR + MINUTE)
+    assert len(console.disablings()) == 8
+
+
+def test_of_a_small_scope_one_a_day(plane: Plane, console: Console) -> None:
+    for number in range(100, 110):
+        plane.put(number, primary_at=NOW + 90 * DAY)
+    due(plane, console, 1, 2, 3)
+    assert len(console.disablings()) == 1
+
+
+def test_enabled_again_by_one_click_undoes_exactly_that(plane: Plane, console: Console) -> None:
+    due(plane, console, 1)
+    console.work()
+    row = ask_undo(console.task(1), ANN, "they called", plane.now)
+    assert attempt(row.pk, plane.now)
+    assert plane.value(1, "on_off") == "on"
+    assert plane.value(1, "switched%by") is None
+    assert console.disablings() == ["undone"]
+    assert console.alerts() == []
+    assert console.mails("enabled") == [("enabled", OWNER)]
+    console.jumps(29 * DAY)
+    assert console.alerts() == [], "failing counts from when it was enabled again"
+    with pytest.raises(UsageError, match="was not disabled from here"):
+        ask_undo(console.task(1), ANN, "again", plane.now)
+
+
+def test_what_somebody_else_has_switched_meanwhile_is_not_undone(plane: Plane, console: Console) -> None:
+    due(plane, console, 1)
+    console.work()
+    plane.change(1, **{"switched%by": "billing"})
+    row = ask_undo(console.task(1), ANN, "they called", plane.now)
+    attempt(row.pk, plane.now)
+    row.refresh_from_db()
+    assert "changed 0 rows" in row.error
+    assert plane.value(1, "on_off") == "off"
+
+
+def test_enabled_at_its_system_is_over_silently(plane: Plane, console: Console) -> None:
+    due(plane, console, 1)
+    console.work()
+    plane.change(1, on_off="on")
+    console.jumps(MINUTE)
+    disabling.note_enabled_elsewhere(plane.now)
+    assert console.disablings() == ["undone"]
+    assert Alert.objects.get(kind="auto_disabled").resolved_silently
+
+
+def test_a_person_disables_without_warning_and_what_protects_holds(plane: Plane, console: Console) -> None:
+    plane.put(1)
+    plane.put(2, vip=True)
+    console.settle()
+    with pytest.raises(UsageError, match="protected"):
+        ask_by_person(console.task(2), ANN, "why not", plane.now)
+    row = ask_by_person(console.task(1), ANN, "their contract ended", plane.now)
+    with pytest.raises(UsageError, match="already"):
+        ask_by_person(console.task(1), ANN, "twice", plane.now)
+    attempt(row.pk, plane.now)
+    assert plane.value(1, "on_off") == "off"
+    assert console.mails() == [("disabled", OWNER)]
+
+
+def test_two_workers_do_it_once(plane: Plane, console: Console) -> None:
+    due(plane, console, 1)
+    number = Disabling.objects.get().pk
+    assert attempt(number, plane.now)
+    assert not attempt(number, plane.now)
+
+
+def test_a_source_without_a_way_says_so(plane: Plane, console: Console) -> None:
+    console.use(replace(plane.source(), disable=None))
+    due(plane, console, 1)
+    assert console.task(1).hold == "no_way"
+    assert console.disablings() == []
+
+
+class Receiver:
+    """A system that is asked by HTTP. `answers` are the next statuses, 200 when none is left."""
+
+    def __init__(self, act: Any) -> None:
+        self.asked: list[tuple[str, str, str]] = []
+        self.answers: list[int] = []
+        receiver = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                receiver.asked.append((self.path, self.headers["Idempotency-Key"], body["reason"]))
+                status = receiver.answers.pop(0) if receiver.answers else 200
+                if status == 200:
+                    act(self.path)
+                self.send_response(status)
+                self.end_headers()
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
+
+
+@contextmanager
+def receiving(act: Any) -> Iterator[Receiver]:
+    receiver = Receiver(act)
+    thread = threading.Thread(target=receiver.server.serve_forever)
+    thread.start()
+    try:
+        yield receiver
+    finally:
+        receiver.server.shutdown()
+        receiver.server.server_close()
+        thread.join()
+
+
+def test_by_http_with_the_same_key_each_time(plane: Plane, console: Console) -> None:
+    def act(path: str) -> None:
+        plane.change(1, on_off="off" if path.endswith("disable") else "on")
+
+    with receiving(act) as receiver:
+        calls = HttpCalls(f"{receiver.url}/tasks/{{id}}/disable", f"{receiver.url}/tasks/{{id}}/enable")
+        console.use(replace(plane.source(), disable=DisableWay(http=calls, read_back=0.0)))
+        due(plane, console, 1)
+        receiver.answers = [503]
+        console.work()
+        assert "answered 503" in Disabling.objects.get().error
+        plane.now += MINUTE
+        console.work()
+        assert console.disablings() == ["done"]
+        attempt(ask_undo(console.task(1), ANN, "they called", plane.now).pk, plane.now)
+        assert plane.value(1, "on_off") == "on"
+        reference = Disabling.objects.get().reference
+        assert [(path, key) for path, key, _ in receiver.asked] == [
+            ("/tasks/1/disable", f"{reference}-disable"),
+            ("/tasks/1/disable", f"{reference}-disable"),
+            ("/tasks/1/enable", f"{reference}-enable"),
+        ]
+
+
+def test_an_order_that_was_taken_and_not_carried_out_tells_nobody(plane: Plane, console: Console) -> None:
+    with receiving(lambda path: None) as receiver:
+        calls = HttpCalls(f"{receiver.url}/{{id}}/off", f"{receiver.url}/{{id}}/on")
+        console.use(replace(plane.source(), disable=DisableWay(http=calls, read_back=0.0)))
+        due(plane, console, 1)
+        console.work()
+    assert "is not seen disabled yet" in Disabling.objects.get().error
+    assert console.mails("disabled") == []
+    assert ("abandoned", console.task(1).subject) in console.alerts()
+    plane.change(1, on_off="off")
+    plane.now += MINUTE
+    console.work()
+    assert console.disablings() == ["done"]
+
+
+def test_by_a_kafka_message_that_is_keyed_by_the_task(plane: Plane, console: Console) -> None:
+    console.use(replace(plane.source(), disable=DisableWay(kafka=KafkaMessages("task-updates"), read_back=0.0)))
+    due(plane, console, 1)
+    kafka = estate.load(settings.ESTATE).kafka
+    consumer = KafkaConsumer(
+        bootstrap_servers=list(kafka.bootstrap_servers), api_version=kafka.api_version, consumer_timeout_ms=10_000
+    )
+    try:
+        partitions = [
+            TopicPartition("task-updates", number) for number in consumer.partitions_for_topic("task-updates")
+        ]
+        consumer.assign(partitions)
+        ends = consumer.end_offsets(partitions)
+        for partition, offset in ends.items():
+            consumer.seek(partition, offset)
+        console.work()
+        message = next(iter(consumer))
+    finally:
+        consumer.close()
+    content = json.loads(message.value)
+    row = Disabling.objects.get()
+    assert (message.key, content["id"], content["action"]) == (b"1", "1", "disable")
+    assert content["reference"] == row.reference
+    assert "is not seen disabled yet" in row.error
+    plane.change(1, on_off="off")
+    plane.now += MINUTE
+    console.work()
+    assert console.disablings() == ["done"]
+
+
+def test_a_statement_that_changes_two_rows_changes_none(plane: Plane, console: Console) -> None:
+    table = f'"{plane.store.schema}"."Live Tasks 100%%"'
+    statement = f"UPDATE {table} SET on_off = 'off' WHERE %(id)s <> ''"  # noqa: S608  (the table is ours)
+    far = SqlStatements(plane.store.url, statement, "")
+    console.use(replace(plane.source(), disable=DisableWay(sql=far, read_back=0.0)))
+    plane.put(2)
+    due(plane, console, 1)
+    console.work()
+    assert "changed 2 rows for 1; exactly one is needed" in Disabling.objects.get().error
+    assert (plane.value(1, "on_off"), plane.value(2, "on_off")) == ("on", "on")
