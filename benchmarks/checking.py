@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID, uuid4
 
+from opsconsole.worker import calm_garbage_collector
 from sync.jobs import run_as
 from sync.models import Job, JobState, Mode
 from sync.operations.workers import this_process
@@ -11,6 +12,7 @@ from sync.operations.workers import this_process
 
 def check(organization: UUID, mode: Mode = Mode.REPORT) -> Job:
     """The whole job: row, claim, attempt, checkpoints, drift rows, end. Raises what the job raises."""
+    calm_garbage_collector()
     job = Job.objects.create(mode=mode, organization_id=str(organization), trace_id=uuid4(), created_by="benchmarks")
     run_as(job.pk, this_process("benchmarks"))
     job.refresh_from_db()

@@ -54,6 +54,12 @@ JUDGED_AHEAD = 1
 MOST_UNDER_WAY = 2
 """Looks whose messages may be under way. Together they have no more messages than a chunk has rows."""
 
+WRITTEN_TOGETHER = 5_000
+"""Findings of a report that are written down at once, or all there are after `WRITTEN_AFTER` seconds: a transaction for
+each of many small looks would cost more than their rows."""
+
+WRITTEN_AFTER = 0.5
+
 MOST_WAITING = 20_000
 """Tasks in looks that wait for the settle time while the walk goes on. Bounds memory."""
 
@@ -145,6 +151,7 @@ class Check:
         self._now = now
         self._messages = MessageWriter(job_id=str(job.pk), trace_id=str(job.trace_id), now=now)
         self._under_way: deque[tuple[JudgedLook, tuple[Sending, ...]]] = deque()
+        self._written_at = clock()
 
     def run(self) -> None:
         """Work until the job's last step. Raises AttemptStopped where it should end early."""
@@ -187,7 +194,7 @@ class Check:
                 for look in judged:
                     self._make_room(len(look.judgement.findings))
                     self._under_way.append((look, self._send(look)))
-                    while len(self._under_way) > MOST_UNDER_WAY:
+                    while self._is_full():
                         self._commit_first()
                     self._idle()
                 while self._under_way:
@@ -198,6 +205,12 @@ class Check:
                     self._commit_first(obey=False)
                 raise
 
+    def _is_full(self) -> bool:
+        """Whether something must be written down before there is more."""
+        if self._job.mode == Mode.SYNC:
+            return len(self._under_way) > MOST_UNDER_WAY
+        return sum(len(look.judgement.findings) for look, _ in self._under_way) >= WRITTEN_TOGETHER
+
     def _make_room(self, messages: int) -> None:
         """What is under way is what a crash repeats: never more messages than a chunk has rows."""
         most = self._limits.chunk_rows
@@ -205,8 +218,9 @@ class Check:
             self._commit_first()
 
     def _idle(self) -> None:
-        """Commit what the broker has acknowledged meanwhile, and see whether to go on."""
-        self._commit_acknowledged()
+        """Commit what the broker has acknowledged meanwhile, a report now and then; and see whether to go on."""
+        if self._job.mode == Mode.SYNC or self._clock() - self._written_at > WRITTEN_AFTER:
+            self._commit_acknowledged()
         self._control.check()
 
     def _commit_acknowledged(self) -> None:
@@ -275,13 +289,20 @@ class Check:
         return tuple(sent)
 
     def _commit_first(self, *, obey: bool = True) -> None:
-        """Write a look down, when the broker has acknowledged its messages: never before."""
-        judged, parts = self._under_way[0]
-        outcomes = [outcome for part in parts for outcome in self._systems.publisher.settle(part)]
-        self._under_way.popleft()
-        state = judged.ledger.commit_chunk(_chunk(judged, outcomes))
+        """Write a look down, when the broker has acknowledged its messages: never before. Of a report, all."""
+        chunk = self._settled_chunk(self._under_way[0])
+        ledger = self._under_way.popleft()[0].ledger
+        while self._job.mode == Mode.REPORT and self._under_way and self._under_way[0][0].ledger is ledger:
+            chunk = chunk.joined(self._settled_chunk(self._under_way[0]))
+            self._under_way.popleft()
+        state = ledger.commit_chunk(chunk)
+        self._written_at = self._clock()
         if obey:
             self._control.obey(state)
+
+    def _settled_chunk(self, sent: tuple[JudgedLook, tuple[Sending, ...]]) -> ChunkResult:
+        judged, parts = sent
+        return _chunk(judged, [outcome for part in parts for outcome in self._systems.publisher.settle(part)])
 
     def _second_look(self, suspects: tuple[Key, ...]) -> Judgement:
         return self._look_again(suspects, self._now) if suspects else Judgement((), 0)

@@ -74,6 +74,17 @@ class ChunkResult:
     def published(self) -> int:
         return sum(receipt is not None for receipt in self.receipts)
 
+    def joined(self, following: ChunkResult) -> ChunkResult:
+        """Both, where `following` begins where this one ends."""
+        return ChunkResult(
+            following.upto,
+            self.scanned + following.scanned,
+            self.unsettled + following.unsettled,
+            self.findings + following.findings,
+            [*self.receipts, *following.receipts],
+            self.set_aside + following.set_aside,
+        )
+
 
 class Ledger:
     """The durable side of one attempt, guarded by its fence."""
@@ -218,19 +229,24 @@ def _commit_lazily() -> None:
 def _drift_row(job_id: int, finding: Finding, receipt: Receipt | None, now: str, without: str) -> str:
     """The values of `_DRIFT_COLUMNS` as a line of COPY's text format. `without` a receipt is how it stands then."""
     source, index = finding.source, finding.index
-    values = (
-        str(job_id),
-        copied(finding.task_id),
-        finding.kind,  # a text, as all members of a StrEnum are
-        _array(finding.fields),
-        _values(source),
-        _values(index),
-        _number(source and source.version),
-        _number(index and index.version),
-        (source and source.updated_at) or NULL,
-        *((str(receipt.partition), str(receipt.offset), now, _PENDING) if receipt else (NULL, NULL, NULL, without)),
+    mine, my_version, moment = (NULL, NULL, NULL) if source is None else _side(source)
+    theirs, their_version, _ = (NULL, NULL, NULL) if index is None else _side(index)
+    sent = (
+        f"{receipt.partition}\t{receipt.offset}\t{now}\t{_PENDING}" if receipt else f"{NULL}\t{NULL}\t{NULL}\t{without}"
     )
-    return "\t".join(values) + "\n"
+    return (
+        f"{job_id}\t{copied(finding.task_id)}\t{finding.kind.value}\t{_array(finding.fields)}\t{mine}\t{theirs}"
+        f"\t{my_version}\t{their_version}\t{moment}\t{sent}\n"
+    )
+
+
+def _side(state: State) -> tuple[str, int | str, str]:
+    """The compared values as JSON, which holds no tab and no line's end; version; time of update."""
+    version = NULL if state.version is None else state.version
+    if state.deleted:
+        return NULL, version, state.updated_at or NULL
+    values = f'{{{state.fields},"{ORGANIZATION_FIELD}":{state.organization}}}'
+    return values.replace("\\", "\\\\") if "\\" in values else values, version, state.updated_at or NULL
 
 
 def copied(text: str) -> str:
@@ -244,14 +260,3 @@ def copied(text: str) -> str:
 def _array(names: tuple[str, ...]) -> str:
     quoted = (name.replace("\\", "\\\\").replace('"', '\\"') for name in names)
     return copied("{" + ",".join(f'"{name}"' for name in quoted) + "}")
-
-
-def _number(value: int | None) -> str:
-    return NULL if value is None else str(value)
-
-
-def _values(state: State | None) -> str:
-    """The compared values as JSON, which holds no tab and no line's end."""
-    if state is None or state.deleted:
-        return NULL
-    return f'{{{state.fields},"{ORGANIZATION_FIELD}":{state.organization}}}'.replace("\\", "\\\\")

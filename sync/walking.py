@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 
-from opsconsole.keys import Key
+from opsconsole.keys import Key, restore_key
 from opsconsole.times import Window
 from sync.check import window_of
 from sync.engine.packed_walk import Pace, PackedWalk
@@ -60,7 +60,10 @@ class WayToWalk:
     def second_look(self, expected: int) -> SecondLook:
         """By text where that pays for its preparation and both sides allow it."""
         by_text = self.session.second_look_by_text if expected > SMALL_ORGANIZATION else None
-        return by_text or self.session.second_look_by_value
+        if by_text is None:
+            return self.session.second_look_by_value
+        home = self.job.organization_id
+        return by_text.within(restore_key(self.session.names.organization_key, home)) if home else by_text
 
     def _merged(self, organization: Key) -> Walk:
         systems, limit = self.session.systems, self.session.settings.check.chunk_rows

@@ -2,14 +2,18 @@
 
 Equal strings are equal chunks, and that costs one comparison of memory. In unequal ones the differing cells are found
 by galloping: runs of equal cells are skipped in doubling steps and the end of a run is found by bisection, so the cost
-grows with the number of differences and not with the size of the chunk.
+grows with the number of differences and not with the size of the chunk. Where runs are short, as a few samples tell,
+both chunks are cut into cells and compared as sets, whose cost does not grow with the differences.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import struct
+from bisect import bisect_left
+from collections.abc import Callable, Iterator, Sequence
 from enum import Enum
-from uuid import UUID
+from typing import Any
+from uuid import UUID, SafeUUID
 
 from sync.engine.rows import Key
 from sync.engine.walk import Suspect
@@ -17,28 +21,44 @@ from sync.engine.walk import Suspect
 HASH_WIDTH = 8
 FIRST_STEP = 4
 
+BLOCK_CELLS = 10_000
+SAMPLES = 64
+DENSE = 3
+"""So many of the samples must differ for the cells to be compared as sets: about one in twenty."""
+
+
+def _uuid(data: bytes) -> UUID:
+    """As `UUID(bytes=data)`, in less than half the time: its constructor asks which of its many arguments it got."""
+    made = object.__new__(UUID)
+    object.__setattr__(made, "int", int.from_bytes(data))
+    object.__setattr__(made, "is_safe", SafeUUID.unknown)
+    return made
+
+
+def _integer(data: bytes) -> int:
+    return int.from_bytes(data, "big", signed=True)
+
 
 class KeyCodec(Enum):
-    """How a kind of key is written in a cell: width in bytes, and the key that such bytes stand for."""
+    """How a kind of key is written in a cell: width in bytes, the key that such bytes stand for, and something of them
+    that sorts as keys do, and quickly."""
 
-    UUID = (16, lambda data: UUID(bytes=data))
-    INTEGER = (8, lambda data: int.from_bytes(data, "big", signed=True))
+    UUID = (16, _uuid, bytes)
+    INTEGER = (8, _integer, _integer)
 
-    def __init__(self, width: int, decode: Callable[[bytes], Key]) -> None:
+    def __init__(self, width: int, decode: Callable[[bytes], Key], order: Callable[[bytes], Any]) -> None:
         self.width = width
-        self._decode = decode
+        self.decode = decode
+        self.order = order
 
     @property
     def cell(self) -> int:
         """Bytes of one cell."""
         return self.width + HASH_WIDTH
 
-    def decode(self, data: bytes) -> Key:
-        return self._decode(data)
-
     def last_key(self, packed: bytes) -> Key:
         """The key of the last cell of a chunk that is not empty."""
-        return self._decode(packed[-self.cell : -HASH_WIDTH])
+        return self.decode(packed[-self.cell : -HASH_WIDTH])
 
     def count(self, packed: bytes) -> int:
         return len(packed) // self.cell
@@ -46,9 +66,54 @@ class KeyCodec(Enum):
 
 def differences(mine: bytes, theirs: bytes, codec: KeyCodec) -> list[Suspect]:
     """Where the chunks differ, in key order. Both hold whole cells in strictly rising key order of the same range."""
-    found: list[Suspect] = []
     if mine == theirs:
-        return found
+        return []
+    return _by_sets(mine, theirs, codec) if _differ_densely(mine, theirs, codec) else _by_galloping(mine, theirs, codec)
+
+
+def _differ_densely(mine: bytes, theirs: bytes, codec: KeyCodec) -> bool:
+    cell, width = codec.cell, codec.width
+    step = max(1, codec.count(mine) // SAMPLES) * cell
+    differing = 0
+    for at in range(0, len(mine), step):
+        sample = mine[at : at + cell]
+        end = cells_upto(theirs, codec.decode(sample[:width]), codec)
+        differing += theirs[max(0, end - cell) : end] != sample
+    return differing >= DENSE
+
+
+def _by_sets(mine: bytes, theirs: bytes, codec: KeyCodec) -> list[Suspect]:
+    """Block by block of my cells, each with theirs of the same range: cells by themselves take three times the room."""
+    found: list[Suspect] = []
+    size = BLOCK_CELLS * codec.cell
+    there = 0
+    for here in range(0, len(mine) or 1, size):
+        block, end = mine[here : here + size], len(theirs)
+        if here + size < len(mine):
+            end = max(there, cells_upto(theirs, codec.last_key(block), codec))
+        found += _block_by_sets(block, theirs[there:end], codec, before=here // codec.cell)
+        there = end
+    return found
+
+
+def _block_by_sets(mine: bytes, theirs: bytes, codec: KeyCodec, before: int) -> Iterator[Suspect]:
+    width, order, decode = codec.width, codec.order, codec.decode
+    cells, others = _cells(mine, codec), _cells(theirs, codec)
+    known = set(others)
+    found = {cell[:width]: number for number, cell in enumerate(cells, 1) if cell not in known}
+    for cell in known.difference(cells):
+        key = cell[:width]
+        if key not in found:
+            found[key] = bisect_left(cells, order(key), key=lambda one: order(one[:width]))
+    return (Suspect(decode(key), before + found[key]) for key in sorted(found, key=order))
+
+
+def _cells(packed: bytes, codec: KeyCodec) -> Sequence[bytes]:
+    return struct.unpack(f"{codec.cell}s" * codec.count(packed), packed)
+
+
+def _by_galloping(mine: bytes, theirs: bytes, codec: KeyCodec) -> list[Suspect]:
+    found: list[Suspect] = []
     cell, width, decode = codec.cell, codec.width, codec.decode
     here, there, mine_end, their_end = 0, 0, len(mine), len(theirs)
     while here < mine_end and there < their_end:

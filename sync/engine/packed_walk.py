@@ -19,7 +19,7 @@ from sync.engine.walk import Look, looks_of
 
 AIM_SECONDS = 0.2
 FEWEST_ROWS = 500
-MOST_ROWS = 200_000
+MOST_ROWS = 100_000
 """Bounds memory: a chunk's cells on both sides, and the next one's."""
 
 MOST_GROWTH = 8.0

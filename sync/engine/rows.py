@@ -61,10 +61,10 @@ class State(NamedTuple):
     deleted: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Finding:
     """One task on which both sides differ, seen again and settled. `task_id` is the key as text; `fields` names what
-    differs (stale only)."""
+    differs (stale only). Not frozen, for the same reason as above; nobody changes one."""
 
     key: Key
     task_id: str

@@ -1,8 +1,8 @@
-"""The second look by the texts that PostgreSQL writes for values, where both sides have columns of one kind.
+"""The second look by what PostgreSQL writes for values, where both sides have columns of one kind.
 
 Making Python values of every suspect costs many times what comparing costs. Here a row stays the texts that the server
-sent: equal texts are equal values, most kinds' values differ where their texts do, and JSON is written from the texts
-of those that are drift. What is found and written is what `sync.engine.compare.judge` finds and writes by value.
+sent, most of them JSON already: equal texts are equal values, and most kinds' values differ where their texts do. What
+is found and written is what `sync.engine.compare.judge` finds and writes by value.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from functools import cached_property, lru_cache, partial
-from typing import NamedTuple, TypeAlias
+from functools import cached_property, lru_cache
+from typing import Any, TypeAlias
 
 from sync.engine.compare import ORGANIZATION_FIELD, Judgement, Published, is_newer
 from sync.engine.rows import DriftKind, Finding, Key, State
@@ -23,89 +23,52 @@ from sync.engine.written import dumps
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
-ZONE = "+00"
-WHOLE_SECONDS = len("2026-03-08 01:30:00")
+DATE_END = len("2026-03-08")
 LATEST, EARLIEST = (
     str(to_json(moment)) for moment in (datetime.max.replace(tzinfo=UTC), datetime.min.replace(tzinfo=UTC))
 )
-
 WRITTEN_LATELY = 256
-"""Written values that are kept, of each column: enough for the statuses there are, and for both sides of a task."""
 
-Text: TypeAlias = str | None
-"""What the server writes for a value; None for NULL."""
+TextRow: TypeAlias = tuple[Any, ...]
+"""One task as its server wrote it: key, organization, version (or None), time of update (or None), whether deleted, and
+from `VALUES` on the compared values, each as its `TextKind` says.
 
+A time is ISO 8601 in UTC with microseconds, as `to_json` writes it; what Python's datetime does not hold (`infinity`,
+years beyond 9999 or before Christ) is the server's own text. A plain tuple: they come by the hundred thousand.
+"""
 
-class TextRow(NamedTuple):
-    """One task: key, organization, version and time of update (with zone) as texts, and the compared values' texts."""
-
-    key: str
-    organization: str
-    version: Text
-    updated_at: Text
-    deleted: bool
-    values: tuple[Text, ...]
+KEY, ORGANIZATION, VERSION, UPDATED_AT, DELETED, VALUES = range(6)
 
 
 @dataclass(frozen=True, slots=True)
 class TextKind:
-    """How a kind of column goes from the server's text to JSON, and whether two texts that differ mean the same."""
+    """A kind of column. Without `write` the server sends its JSON, NULL as `null`; with it, its text or None, which
+    `write` makes JSON. `same`: whether two texts that differ mean the same."""
 
-    write: Callable[[str], str]
+    write: Callable[[str], str] | None = None
     same: Callable[[str, str], bool] | None = None
 
 
-def _quoted(text: str) -> str:
-    return f'"{text}"'
-
-
 def _number(text: str) -> str:
-    return _quoted(str(Decimal(text)))
+    return f'"{Decimal(text)}"'
 
 
 def _float(text: str) -> str:
     value = float(text)
-    return repr(value) if math.isfinite(value) else _quoted(text)
-
-
-def _moment(text: str) -> str:
-    return _quoted(iso_moment(text) or text)
+    return repr(value) if math.isfinite(value) else f'"{text}"'
 
 
 def _same_json(mine: str, theirs: str) -> bool:
     return agree(json.loads(mine), json.loads(theirs))
 
 
+WRITTEN_BY_SERVER = TextKind()
 TEXT_KINDS = {
-    "text": TextKind(dumps),
-    "integer": TextKind(str),
     "numeric": TextKind(_number, lambda mine, theirs: Decimal(mine) == Decimal(theirs)),
     "float": TextKind(_float, lambda mine, theirs: float(mine) == float(theirs)),
-    "boolean": TextKind({"true": "true", "false": "false"}.__getitem__),
-    "uuid": TextKind(_quoted),
-    "timestamptz": TextKind(_moment),
-    "timestamp": TextKind(_moment),
-    "date": TextKind(_quoted),
     "json": TextKind(lambda text: dumps(to_json(json.loads(text))), _same_json),
 }
-
-
-@lru_cache(WRITTEN_LATELY)  # the time of update is written up to four times, by itself and as a field, on both sides
-def iso_moment(text: str) -> str | None:
-    """PostgreSQL's text of a timestamp in UTC, with or without its zone, as ISO 8601 with microseconds and +00:00. None
-    for what Python's datetime does not hold: `infinity`, years beyond 9999 or before Christ."""
-    if not has_four_digit_year(text):
-        return None
-    body = text.removesuffix(ZONE)
-    return f"{body[:10]}T{body[11:WHOLE_SECONDS]}.{body[WHOLE_SECONDS + 1 :]:0<6}+00:00"
-
-
-def has_four_digit_year(text: str) -> bool:
-    return text[4:5] == "-" and not text.endswith("BC")
-
-
-def _field(head: str, kind: TextKind, text: Text) -> str:
-    return head + ("null" if text is None else kind.write(text))
+"""The kinds that the server does not write as `to_json` does. All others are `WRITTEN_BY_SERVER`."""
 
 
 @dataclass(frozen=True)
@@ -120,13 +83,17 @@ class TextShape:
     versions_from_time: tuple[bool, bool]
 
     @cached_property
-    def fields(self) -> tuple[Callable[[Text], str], ...]:
-        """For each compared column what writes it, name and all. Both sides of a task mostly have the same values, and
-        many tasks the same status: what was written lately is at hand."""
-        return tuple(
-            lru_cache(WRITTEN_LATELY)(partial(_field, f"{dumps(name)}:", kind))
-            for name, kind in zip(self.names, self.kinds, strict=True)
-        )
+    def _template(self) -> str:
+        """The inside of the JSON object of the fields, with room for their values."""
+        return ",".join(f"{dumps(name)}:".replace("%", "%%") + "%s" for name in self.names)
+
+    @cached_property
+    def _to_write(self) -> tuple[tuple[int, Callable[[str], str]], ...]:
+        return tuple((place, kind.write) for place, kind in enumerate(self.kinds) if kind.write)
+
+    @cached_property
+    def _may_mean_the_same(self) -> bool:
+        return any(kind.same for kind in self.kinds)
 
     @cached_property
     def written_organization(self) -> Callable[[str], str]:
@@ -135,20 +102,31 @@ class TextShape:
 
     def differing(self, mine: TextRow, theirs: TextRow) -> tuple[str, ...]:
         """Names of the compared fields that differ."""
-        fields = [
-            name
-            for name, kind, one, other in zip(self.names, self.kinds, mine.values, theirs.values, strict=True)
-            if one != other and not (one and other and kind.same and kind.same(one, other))
-        ]
-        if mine.organization != theirs.organization and not agree(
-            self.organization(mine.organization), self.organization(theirs.organization)
+        fields: tuple[str, ...] = ()
+        values, others = mine[VALUES:], theirs[VALUES:]
+        if values != others:
+            compared = zip(self.names, values, others, strict=True)
+            fields = tuple([name for name, one, other in compared if one != other])
+            if self._may_mean_the_same:
+                fields = self._really_differing(fields, values, others)
+        if mine[ORGANIZATION] != theirs[ORGANIZATION] and not agree(
+            self.organization(mine[ORGANIZATION]), self.organization(theirs[ORGANIZATION])
         ):
-            fields.append(ORGANIZATION_FIELD)
-        return tuple(fields)
+            fields = (*fields, ORGANIZATION_FIELD)
+        return fields
+
+    def _really_differing(self, fields: Sequence[str], values: TextRow, others: TextRow) -> tuple[str, ...]:
+        """Those of the fields whose texts differ that do not mean the same all the same."""
+        compared = zip(self.names, self.kinds, values, others, strict=True)
+        return tuple(
+            name
+            for name, kind, one, other in compared
+            if name in fields and not (one and other and kind.same and kind.same(one, other))
+        )
 
     def caught_up(self, published: Published, mine: TextRow | None, theirs: TextRow | None) -> bool:
         """As `sync.engine.compare.caught_up`."""
-        if mine is None or mine.deleted:
+        if mine is None or mine[DELETED]:
             return theirs is None
         if theirs is None:
             return False
@@ -163,18 +141,28 @@ class TextShape:
         return self._state(row, self.versions_from_time[1])
 
     def _state(self, row: TextRow, version_from_time: bool) -> State:
-        fields = ",".join([write(text) for write, text in zip(self.fields, row.values, strict=True)])
-        moment = None if row.updated_at is None else _updated_at(row.updated_at)
-        version = self._version(row, version_from_time)
-        return State(fields, self.written_organization(row.organization), version, moment, row.deleted)
+        values, moment = row[VALUES:], row[UPDATED_AT]
+        if self._to_write:
+            values = self._written(values)
+        if moment is not None and moment[DATE_END : DATE_END + 1] != "T":
+            moment = beyond_datetime(moment)
+        organization = self.written_organization(row[ORGANIZATION])
+        return State(self._template % values, organization, self._version(row, version_from_time), moment, row[DELETED])
+
+    def _written(self, values: TextRow) -> TextRow:
+        written = list(values)
+        for place, write in self._to_write:
+            written[place] = "null" if values[place] is None else write(values[place])
+        return tuple(written)
 
     @staticmethod
     def _version(row: TextRow, from_time: bool) -> int | None:
-        if row.version is not None:
-            return whole_number(row.version)
-        if row.updated_at is None or not from_time:
+        if row[VERSION] is not None:
+            return whole_number(row[VERSION])
+        moment = row[UPDATED_AT]
+        if moment is None or not from_time:
             return None
-        return (datetime.fromisoformat(_updated_at(row.updated_at)) - EPOCH) // MICROSECOND
+        return (datetime.fromisoformat(beyond_datetime(moment)) - EPOCH) // MICROSECOND
 
 
 def whole_number(text: str) -> int:
@@ -182,22 +170,20 @@ def whole_number(text: str) -> int:
     return int(text) if text.isdigit() else int(Decimal(text))
 
 
-def _updated_at(text: str) -> str:
-    """As ISO 8601; what Python does not hold becomes the latest or the earliest time that it does."""
-    return iso_moment(text) or (EARLIEST if text.startswith("-") or text.endswith("BC") else LATEST)
+def beyond_datetime(moment: str) -> str:
+    """A row's time of update as ISO 8601; what Python does not hold becomes the latest or the earliest that it does."""
+    if moment[DATE_END : DATE_END + 1] == "T":
+        return moment
+    return EARLIEST if moment.startswith("-") or moment.endswith("BC") else LATEST
 
 
-def has_settled(updated_at: Text, bound: str) -> bool:
+def has_settled(updated_at: str | None, bound: str) -> bool:
     """Whether a row was updated at `bound` (as `settled_bound` gives it) or before. Such texts sort as their times."""
-    if updated_at is None:
-        return True
-    if not has_four_digit_year(updated_at):
-        return _updated_at(updated_at) == EARLIEST
-    return updated_at.removesuffix(ZONE) <= bound
+    return updated_at is None or beyond_datetime(updated_at) <= bound
 
 
 def settled_bound(now: datetime, settle: timedelta) -> str:
-    return (now - settle).astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
+    return str(to_json(now - settle))
 
 
 def judge_texts(
@@ -210,14 +196,14 @@ def judge_texts(
     settle: timedelta,
 ) -> Judgement:
     """As `sync.engine.compare.judge`; `suspects` are keys, each with its text as the rows have it."""
-    mine_of, theirs_of = ({row[0]: row for row in rows} for rows in (source, index))
+    mine_of, theirs_of = ({row[KEY]: row for row in rows} for rows in (source, index))
     bound = settled_bound(now, settle)
     findings: list[Finding] = []
     unsettled = 0
     for key, text in suspects:
         mine, theirs = mine_of.get(text), theirs_of.get(text)
         fields: tuple[str, ...] = ()
-        if mine is None or mine.deleted:
+        if mine is None or mine[DELETED]:
             if theirs is None:
                 continue
             kind = DriftKind.ORPHAN
@@ -227,7 +213,7 @@ def judge_texts(
             kind = DriftKind.STALE
         else:
             continue
-        if mine is not None and not has_settled(mine.updated_at, bound):
+        if mine is not None and not has_settled(mine[UPDATED_AT], bound):
             unsettled += 1
             continue
         source_state = None if mine is None else shape.source_state(mine)

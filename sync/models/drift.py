@@ -37,7 +37,9 @@ _TONES = {
 class Drift(models.Model):
     """`source` and `index` are the compared values as JSON objects, null where that side has no such task."""
 
-    job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="drift", db_index=False)
+    # Without a constraint in the database, which would look up the job of each of a hundred thousand rows: whoever
+    # writes them holds the job's row locked in the same transaction (`Ledger.held`), and Django deletes them with it.
+    job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="drift", db_index=False, db_constraint=False)
     task_id = models.CharField(max_length=200)
     kind = models.CharField(max_length=10, choices=[(kind.value, kind.value.title()) for kind in DriftKind])
     fields = ArrayField(models.TextField(), default=list)

@@ -17,6 +17,7 @@ from opsconsole.demo.addresses import ServerAddresses
 from opsconsole.demo.gap import make_gap
 from opsconsole.demo.ports import free_port
 from opsconsole.errors import UnavailableError, UsageError
+from sync import check as checking
 from sync import control, queueing
 from sync.engine.rows import Key, Row
 from sync.index.postgres import PostgresIndex
@@ -392,7 +393,8 @@ class TestStops:
 
     @pytest.fixture
     def after_chunk(self, monkeypatch: pytest.MonkeyPatch) -> Callable[[int, Callable[[], object]], None]:
-        """Do something right after the nth chunk of the next attempts was committed."""
+        """Do something right after the nth chunk of the next attempts was committed; of a report, too."""
+        monkeypatch.setattr(checking, "WRITTEN_AFTER", -1.0)
 
         def arrange(number: int, act: Callable[[], object]) -> None:
             commit, left = Ledger.commit_chunk, [number]

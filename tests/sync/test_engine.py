@@ -21,7 +21,7 @@ from sync.engine.compare import Published, caught_up, judge
 from sync.engine.packed import KeyCodec
 from sync.engine.packed_walk import Digest, Pace, PackedWalk
 from sync.engine.rows import DriftKind, Finding, Key, Row
-from sync.engine.texts import TEXT_KINDS, TextRow, TextShape
+from sync.engine.texts import WRITTEN_BY_SERVER, TextShape
 from sync.engine.values import to_json
 from sync.engine.walk import MOST_SUSPECTS, Look, OutOfOrderError, Suspect, look_at_keys, looks_of, walk
 
@@ -446,13 +446,12 @@ def test_an_index_on_its_way_from_what_was_published_to_something_newer_has_caug
     task = Published(1, "5", published)
     source = Row(5, HERE, ("completed", None), source_version, SETTLED)
     index = Row(5, HERE, ("waiting", None), index_version, SETTLED)
-    shape = TextShape((TEXT_KINDS["text"],) * 2, NAMES, int, (False, False))
-    mine = TextRow("5", str(HERE), str(source_version), None, False, ("completed", None))
-    theirs = TextRow(
-        "5", str(HERE), None if index_version is None else str(index_version), None, False, ("waiting", None)
-    )
+    shape = TextShape((WRITTEN_BY_SERVER,) * 2, NAMES, int, (False, False))
+    mine = ("5", str(HERE), str(source_version), None, False, '"completed"', "null")
+    version = None if index_version is None else str(index_version)
+    theirs = ("5", str(HERE), version, None, False, '"waiting"', "null")
     assert caught_up(task, source, index) == shape.caught_up(task, mine, theirs) == arrived
-    gone, gone_text = replace(source, deleted=True), mine._replace(deleted=True)
+    gone, gone_text = replace(source, deleted=True), (*mine[:4], True, *mine[5:])
     for absent, absent_text in ((None, None), (gone, gone_text)):
         assert not caught_up(task, absent, index)
         assert not shape.caught_up(task, absent_text, theirs)
