@@ -142,7 +142,14 @@ tone = "ended"
 meaning = "The customer deleted it."
 """
 
+MONITOR = "upload-sweep"
 SCHEDULED_JOBS = """
+[[monitors]]
+name = "upload-sweep"
+description = "The uploads service moves files on, and says so every half minute."
+period = "1m"
+grace = "1m"
+owner = "Support"
 [[scheduled_jobs]]
 name = "pulse"
 description = "One small customer, compared each minute."
@@ -175,7 +182,7 @@ owner = "Operations"
 
 def write_estate(folder: Path, kafka_api_version: str = "", organization: str = "") -> Path:
     """Write `estate.toml` into `folder` and return its path. An empty version lets the client find it out; with an
-    organization's id there are scheduled jobs, one of which checks it each minute."""
+    organization's id there are a monitor and scheduled jobs, one of which checks it each minute."""
     line = f'api_version = "{kafka_api_version}"\n' if kafka_api_version else ""
     path = folder / "estate.toml"
     scheduled = SCHEDULED_JOBS.format(organization=organization) if organization else ""

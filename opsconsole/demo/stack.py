@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from opsconsole.demo.addresses import ServerAddresses, write_private
-from opsconsole.demo.estate_file import write_estate
+from opsconsole.demo.estate_file import MONITOR, write_estate
 from opsconsole.demo.founding import Plan, describe_gap, found_company, quiet_organization
 from opsconsole.demo.gap import Gap
 from opsconsole.demo.logins import login_passwords
@@ -123,6 +123,14 @@ class Stack:
         if done.returncode:
             raise UnavailableError(f"The logins could not be made: {last_line(done.stderr)}")
 
+    def _ping_url(self) -> str:
+        """Where the uploads service says that it has swept. Empty where the estate could not be taken over."""
+        self.run_manage("scheduled_jobs", "load")
+        listed = self.run_manage("monitors", "--json").stdout.splitlines()
+        monitors = json.loads(listed[-1])["monitors"] if listed else []
+        path = next((one["path"] for one in monitors if one["name"] == MONITOR), "")
+        return f"http://127.0.0.1:{self.port}{path}" if path else ""
+
     def _commands(self, addresses: ServerAddresses) -> list[Command]:
         worker = (*MANAGE, "rqworker", "high", "default", "low")
         web = (
@@ -142,7 +150,7 @@ class Stack:
         }
         indexer = (sys.executable, "-m", "opsconsole.demo.indexer")
         uploads = (sys.executable, "-m", "opsconsole.demo.uploads")
-        for_uploads = {"SOURCE_OWNER_DATABASE_URL": addresses.source_owner_url}
+        for_uploads = {"SOURCE_OWNER_DATABASE_URL": addresses.source_owner_url, "PING_URL": self._ping_url()}
         return [
             Command("indexer", indexer, environment=self.environment | for_indexer),
             Command("uploads", uploads, environment=self.environment | for_uploads),

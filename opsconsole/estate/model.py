@@ -387,6 +387,28 @@ class TrackedSource:
 
 
 @dataclass(frozen=True, slots=True)
+class Monitor:
+    """A job that runs elsewhere and says so by a ping. Times in seconds. Exactly one of `cron` and `period` is given.
+
+    `ping_key` names the key under which it can be pinged by its name, too; empty: only by its own address.
+    """
+
+    name: str
+    description: str = ""
+    period: float | None = None
+    cron: str = ""
+    zone: str = "UTC"
+    grace: float = 3_600.0
+    time_limit: float = 1_800.0
+    failures_to_open: int = 1
+    successes_to_close: int = 1
+    manual_resume: bool = False
+    ping_key: str = ""
+    owner: str = ""
+    channels: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Estate:
     source: Source
     index: Index
@@ -397,3 +419,4 @@ class Estate:
     pipeline: Pipeline = Pipeline()
     scheduled_jobs: tuple[ScheduledJob, ...] = ()
     tracked_tasks: tuple[TrackedSource, ...] = ()
+    monitors: tuple[Monitor, ...] = ()

@@ -23,6 +23,7 @@ from opsconsole.estate.model import (
     TaskTable,
     Throttle,
 )
+from opsconsole.estate.monitor_reader import monitors
 from opsconsole.estate.pipeline_reader import pipeline_limits
 from opsconsole.estate.record_reader import record_sources
 from opsconsole.estate.schedule_reader import scheduled_jobs
@@ -86,6 +87,7 @@ def build(values: Mapping[str, object], path: str, environ: Mapping[str, str]) -
         pipeline=pipeline_limits(top.table("pipeline", required=False)),
         scheduled_jobs=scheduled_jobs(top),
         tracked_tasks=tracked_sources(top, source),
+        monitors=monitors(top),
     )
     top.end()
     if mistakes:

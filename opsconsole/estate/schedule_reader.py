@@ -60,10 +60,10 @@ def _way_back(name: str, after: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
 
 def _scheduled_job(fields: Fields) -> ScheduledJob:
     default = ScheduledJob(name="")
-    cron, zone, every = _schedule(fields, default)
+    cron, zone, every = schedule(fields, default.zone, "every")
     operation, http = _action(fields)
     found = ScheduledJob(
-        name=_name(fields),
+        name=name_in_addresses(fields),
         description=fields.plain("description"),
         cron=cron,
         zone=zone,
@@ -86,7 +86,7 @@ def _scheduled_job(fields: Fields) -> ScheduledJob:
     return found
 
 
-def _name(fields: Fields) -> str:
+def name_in_addresses(fields: Fields) -> str:
     name = fields.text("name", needed="a name for addresses")
     if name and (not NAME.fullmatch(name) or len(name) > LONGEST_NAME):
         fields.mistake(
@@ -96,13 +96,13 @@ def _name(fields: Fields) -> str:
     return name
 
 
-def _schedule(fields: Fields, default: ScheduledJob) -> tuple[str, str, float | None]:
-    """Cron expression, zone and interval in seconds; what is not given is empty, or None."""
+def schedule(fields: Fields, default_zone: str, interval: str) -> tuple[str, str, float | None]:
+    """Cron expression, zone and the key `interval` in seconds; what is not given is empty, or None."""
     cron = fields.text("cron", "", needed="a cron expression")
-    zone = fields.text("zone", default.zone, needed="a time zone")
-    every = fields.duration("every", 0.0, minimum=1, maximum=366 * DAY)
+    zone = fields.text("zone", default_zone, needed="a time zone")
+    every = fields.duration(interval, 0.0, minimum=1, maximum=366 * DAY)
     if bool(cron) == bool(every):
-        which = "together with `every`" if cron else "missing, and so is `every`"
+        which = f"together with `{interval}`" if cron else f"missing, and so is `{interval}`"
         fields.mistake("cron", f"is {which}; exactly one of the two is needed.")
     try:
         if cron:
@@ -110,7 +110,7 @@ def _schedule(fields: Fields, default: ScheduledJob) -> tuple[str, str, float | 
         elif every:
             parse_interval(timedelta(seconds=every), ANY_DAY)
     except BadScheduleError as error:
-        fields.mistake("cron" if cron else "every", f"cannot be used: {error}")
+        fields.mistake("cron" if cron else interval, f"cannot be used: {error}")
     return cron, zone, every or None
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import threading
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from django.core.management import call_command
 from django.db import connection, transaction
 
 from monitoring.schedules.jobs import run_scheduled
-from monitoring.schedules.models import Run, RunState, ScheduledJob
+from monitoring.schedules.models import Monitor, Run, RunState, ScheduledJob
 from monitoring.schedules.operations.admission import release_waiting
 from opsconsole.models import AuditEntry
 from tests.monitoring.scheduled import make_scheduled_job
@@ -111,5 +112,19 @@ def test_jobs_are_listed_and_the_files_loaded() -> None:
     _, answer, said = call("scheduled_jobs", "list")
     assert answer["jobs"][0]["schedule"] == "every 5 minutes"
     assert "disabled" in said
-    assert call("scheduled_jobs", "load")[1] == {"made": [], "changed": [], "disabled": []}
+    _, loaded, _ = call("scheduled_jobs", "load")
+    assert loaded == {
+        "made": [],
+        "changed": [],
+        "disabled": [],
+        "monitors": {"made": [], "changed": [], "paused": []},
+    }
     assert ScheduledJob.objects.count() == 1
+
+
+def test_monitors_are_listed_with_their_addresses() -> None:
+    monitor = Monitor.objects.create(name="backup", period=timedelta(days=1))
+    _, answer, said = call("monitors")
+    assert answer["monitors"][0]["path"] == f"/ping/{monitor.code}"
+    assert "backup" in said
+    assert "no ping yet" in said

@@ -27,7 +27,7 @@ def read_one(values: dict[str, Any], **keys: object) -> RecordSource:
 def commented_example() -> dict[str, Any]:
     """The record source of the example file, which is commented out there."""
     _, _, part = EXAMPLE.read_text(encoding="utf-8").partition("# --- Record statuses")
-    part, _, _ = part.partition("# --- Scheduled jobs")
+    part, _, _ = part.partition("# --- Monitors")
     lines = part.splitlines()[1:]
     return tomllib.loads("\n".join(re.sub(r"^# ?", "", line) for line in lines))
 

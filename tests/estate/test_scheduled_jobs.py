@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from opsconsole.estate.model import CatchUp, HttpCall, Overlap, ScheduledJob
@@ -112,6 +112,7 @@ def test_all_mistakes_at_once(values: dict[str, Any]) -> None:
 NAMES = st.sampled_from("abcdef")
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow])  # on a busy machine it is
 @given(st.lists(st.tuples(NAMES, NAMES), max_size=10))
 def test_a_job_is_in_a_circle_where_a_walk_comes_back(waits: list[tuple[str, str]]) -> None:
     after = {name: [before for one, before in waits if one == name] for name, _ in waits}

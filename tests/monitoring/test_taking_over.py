@@ -14,7 +14,8 @@ from monitoring.schedules.checks import check_scheduled_jobs
 from monitoring.schedules.models import Origin, ScheduledJob
 from monitoring.schedules.operations.firing import fire_due
 from monitoring.schedules.operations.saving import disable
-from monitoring.schedules.operations.taking_over import THE_FILE, EstateFollower, TakenOver, take_over
+from monitoring.schedules.operations.taken import THE_FILE, TakenOver
+from monitoring.schedules.operations.taking_over import EstateFollower, take_over
 from opsconsole import audit
 from opsconsole.errors import UsageError
 from opsconsole.estate.model import HttpCall
@@ -113,17 +114,17 @@ class TestFile:
     def test_a_change_is_followed(self, path: Path) -> None:
         follower = EstateFollower()
         follower.look(NOW)
-        assert follower.look(NOW) is None
+        assert follower.look(NOW) == []
         self.add(path, 'name = "look"\nevery = "1m"\noperation = "check_estate"')
-        assert follower.look(NOW) == TakenOver(made=("look",))
-        assert follower.look(NOW) is None
+        assert follower.look(NOW) == [TakenOver("Scheduled jobs", made=("look",))]
+        assert follower.look(NOW) == []
 
     def test_a_file_with_a_mistake_changes_nothing(self, path: Path, caplog: pytest.LogCaptureFixture) -> None:
         follower = EstateFollower()
         self.add(path, 'name = "look"\nevery = "1m"\noperation = "check_estate"')
         follower.look(NOW)
         self.add(path, 'name = "look"\nevery = "soon"\noperation = "check_estate"')
-        assert [follower.look(NOW), follower.look(NOW)] == [None, None]
+        assert [follower.look(NOW), follower.look(NOW)] == [[], []]
         assert len([one for one in caplog.records if "stay as they were" in one.message]) == 1
         assert row("look").enabled
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.db import IntegrityError, transaction
 
-from monitoring.schedules.models import STATE_FIELDS, Monitor, PingKey
+from monitoring.schedules.models import STATE_FIELDS, Monitor, Origin, PingKey
 from monitoring.schedules.pings import State, Stored, deadline, paused, resumed
 from opsconsole import audit
 from opsconsole.due import BadScheduleError, parse_cron, parse_interval
@@ -17,7 +17,7 @@ from opsconsole.errors import UsageError
 def add_monitor(values: Mapping[str, Any], actor: audit.Actor) -> Monitor:
     """A new monitor with these fields. Raises UsageError where they cannot be used, or the name is taken."""
     monitor = Monitor(**values)
-    _require_schedule(monitor)
+    require_schedule(monitor)
     try:
         with transaction.atomic():
             monitor.save()
@@ -28,16 +28,15 @@ def add_monitor(values: Mapping[str, Any], actor: audit.Actor) -> Monitor:
 
 
 def change_monitor(monitor: Monitor, values: Mapping[str, Any], actor: audit.Actor) -> list[str]:
-    """Returns the names of what changed. Its deadline goes by the new rules at once. Raises UsageError."""
+    """Returns the names of what changed. Its deadline goes by the new rules at once. Raises UsageError, for one of the
+    estate file too."""
     try:
         with transaction.atomic():
             row = _locked(monitor)
-            changed = [name for name, value in values.items() if getattr(row, name) != value]
-            for name in changed:
-                setattr(row, name, values[name])
-            _require_schedule(row)
+            if row.origin == Origin.ESTATE.value:
+                raise UsageError(f"{row.name} is kept in the estate file; change it there.")
+            changed = give(row, values)
             if changed:
-                _take(row, row.state)
                 row.save()
                 audit.record(actor, "monitor.changed", _subject(row), changed=changed)
     except IntegrityError as error:
@@ -51,8 +50,7 @@ def pause(monitor: Monitor, actor: audit.Actor, reason: str) -> None:
         row = _locked(monitor)
         if row.stored == Stored.PAUSED.value:
             raise UsageError(f"{row.name} is paused already.")
-        row.trouble_since = None
-        _take(row, paused(row.state))
+        stop_expecting(row)
         row.save(update_fields=STATE_FIELDS)
         audit.record(actor, "monitor.paused", _subject(row), reason=reason)
 
@@ -79,6 +77,26 @@ def add_key(name: str, actor: audit.Actor) -> PingKey:
     return key
 
 
+def give(row: Monitor, values: Mapping[str, Any]) -> list[str]:
+    """Give the row these values, and the deadline that they make. Returns the names of what changed; saves nothing.
+
+    Raises UsageError for a schedule that cannot be used.
+    """
+    changed = [name for name, value in values.items() if getattr(row, name) != value]
+    for name in changed:
+        setattr(row, name, values[name])
+    require_schedule(row)
+    if changed:
+        _take(row, row.state)
+    return changed
+
+
+def stop_expecting(row: Monitor) -> None:
+    """Pause it. Saves nothing."""
+    row.trouble_since = None
+    _take(row, paused(row.state))
+
+
 def _locked(monitor: Monitor) -> Monitor:
     return Monitor.objects.select_for_update().get(pk=monitor.pk)
 
@@ -89,7 +107,8 @@ def _take(row: Monitor, state: State) -> None:
     row.deadline = ends.at + row.moved_by if ends else None
 
 
-def _require_schedule(monitor: Monitor) -> None:
+def require_schedule(monitor: Monitor) -> None:
+    """Raises UsageError."""
     try:
         if monitor.period is None:
             monitor.cron = parse_cron(monitor.cron, monitor.zone).expression

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -12,33 +11,15 @@ from django.conf import settings
 from django.db import transaction
 
 from monitoring.schedules.models import Action, Origin, ScheduledJob
+from monitoring.schedules.operations import taking_over_monitors
 from monitoring.schedules.operations.saving import change, disable, enable, require_possible
+from monitoring.schedules.operations.taken import THE_FILE, TakenOver
 from opsconsole import audit, estate
 from opsconsole.errors import ConsoleError, UsageError
 from opsconsole.estate.model import HttpCall
 from opsconsole.estate.model import ScheduledJob as Wanted
 
 logger = logging.getLogger(__name__)
-
-THE_FILE = "estate file"
-"""Who disabled a job that is gone from the file. No person's name: those have no blanks."""
-
-
-@dataclass(frozen=True, slots=True)
-class TakenOver:
-    """Names of jobs."""
-
-    made: tuple[str, ...] = ()
-    changed: tuple[str, ...] = ()
-    disabled: tuple[str, ...] = ()
-
-    def __bool__(self) -> bool:
-        return bool(self.made or self.changed or self.disabled)
-
-    def sentence(self) -> str:
-        parts = [("made", self.made), ("changed", self.changed), ("disabled", self.disabled)]
-        said = [f"{word} {', '.join(names)}" for word, names in parts if names]
-        return f"Scheduled jobs of the estate: {'; '.join(said)}." if said else "The scheduled jobs are as in the file."
 
 
 def take_over(wanted: Sequence[Wanted], now: datetime, actor: audit.Actor) -> TakenOver:
@@ -61,7 +42,9 @@ def take_over(wanted: Sequence[Wanted], now: datetime, actor: audit.Actor) -> Ta
                 mistakes.append(f"{one.name}: {error}")
         if mistakes:
             raise UsageError("\n".join(["Scheduled jobs of the estate cannot be used:", *mistakes]))
-        taken = TakenOver(tuple(made), tuple(changed), _disable_gone(rows, {one.name for one in wanted}, now))
+        taken = TakenOver(
+            "Scheduled jobs", tuple(made), tuple(changed), _disable_gone(rows, {one.name for one in wanted}, now)
+        )
         if taken:
             audit.record(
                 actor, "scheduled_jobs.taken_over", "estate", made=made, changed=changed, disabled=list(taken.disabled)
@@ -141,26 +124,34 @@ def _disable_gone(rows: dict[str, ScheduledJob], names: set[str], now: datetime)
     return tuple(row.name for row in gone)
 
 
+def take_file_over(now: datetime, actor: audit.Actor) -> list[TakenOver]:
+    """The scheduled jobs and monitors of the file as it is now. Raises ConsoleError where one cannot be used."""
+    found = estate.load(settings.ESTATE)
+    with transaction.atomic():
+        return [take_over(found.scheduled_jobs, now, actor), taking_over_monitors.take_over(found.monitors, actor)]
+
+
 class EstateFollower:
     """Takes the file over when it is first seen and whenever it changed. One in each clock."""
 
     def __init__(self) -> None:
         self._seen: tuple[int, int] | None = None
 
-    def look(self, now: datetime) -> TakenOver | None:
-        """None where the file is as it was, or cannot be used: that is logged, once for each change of the file."""
+    def look(self, now: datetime) -> list[TakenOver]:
+        """What changed; nothing where the file is as it was, or cannot be used: that is logged, once for each change of
+        the file."""
         state = _state_of(Path(settings.ESTATE))
         if state is None or state == self._seen:
-            return None
+            return []
         try:
-            taken = take_over(estate.load(settings.ESTATE).scheduled_jobs, now, audit.CLOCK)
+            taken = [one for one in take_file_over(now, audit.CLOCK) if one]
         except ConsoleError as error:
             self._seen = state
-            logger.error("the scheduled jobs stay as they were: %s", error)
-            return None
+            logger.error("scheduled jobs and monitors stay as they were: %s", error)
+            return []
         self._seen = state  # not before: a database that is away is asked again
-        if taken:
-            logger.info("%s", taken.sentence())
+        for one in taken:
+            logger.info("%s", one.sentence())
         return taken
 
 

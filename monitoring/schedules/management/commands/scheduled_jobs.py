@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.conf import settings
 from django.core.management.base import CommandParser
 from django.utils import timezone
 
 from monitoring.schedules.models import ScheduledJob
-from monitoring.schedules.operations.taking_over import take_over
-from opsconsole import audit, estate
+from monitoring.schedules.operations.taking_over import take_file_over
+from opsconsole import audit
 from opsconsole.commands import ConsoleCommand
 from opsconsole.words import utc
 
 
 class Command(ConsoleCommand):
-    help = "List the scheduled jobs, or take over those of the estate file now, as the clock does by itself."
+    help = "List the scheduled jobs; or take them over from the estate file now, with its monitors, as the clock does."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("action", choices=["list", "load"], help="list them, or load them from the estate file")
@@ -25,10 +24,15 @@ class Command(ConsoleCommand):
         return self._load() if options["action"] == "load" else self._list()
 
     def _load(self) -> dict[str, Any]:
-        wanted = estate.load(settings.ESTATE).scheduled_jobs
-        taken = take_over(wanted, timezone.now(), audit.actor_of_command())
-        self.say(taken.sentence())
-        return {"made": taken.made, "changed": taken.changed, "disabled": taken.disabled}
+        jobs, monitors = take_file_over(timezone.now(), audit.actor_of_command())
+        for taken in (jobs, monitors):
+            self.say(taken.sentence())
+        return {
+            "made": jobs.made,
+            "changed": jobs.changed,
+            "disabled": jobs.disabled,
+            "monitors": {"made": monitors.made, "changed": monitors.changed, "paused": monitors.disabled},
+        }
 
     def _list(self) -> dict[str, Any]:
         jobs = list(ScheduledJob.objects.order_by("name"))
