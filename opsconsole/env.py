@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from ipaddress import ip_network
 from pathlib import Path
 from typing import overload
 
@@ -72,6 +73,17 @@ def words(name: str, default: tuple[str, ...] = (), environ: Mapping[str, str] =
     if value is None:
         return list(default)
     return [word.strip() for word in value.split(",") if word.strip()]
+
+
+def networks(name: str, environ: Mapping[str, str] = os.environ) -> list[str]:
+    """A comma-separated list of addresses and networks (`10.0.0.0/8`)."""
+    found = words(name, (), environ)
+    for one in found:
+        try:
+            ip_network(one, strict=False)
+        except ValueError:
+            raise ImproperlyConfigured(f"{name} has {one!r}, which is no network; 10.0.0.0/8 and ::1 are.") from None
+    return found
 
 
 def postgres(name: str, default: str, environ: Mapping[str, str] = os.environ) -> dict[str, object]:

@@ -14,10 +14,11 @@ class User(AbstractUser):
     """A person of the support staff. Our own class from the start: Django cannot swap it in later."""
 
     class Meta:
-        permissions = [("use_console", "Can open the console")]
+        permissions = [("use_console", "Can open the console"), ("view_metrics", "Can read the metrics")]
 
 
 USE_CONSOLE = permission("opsconsole.use_console", Role.VIEWER)
+VIEW_METRICS = permission("opsconsole.view_metrics", Role.VIEWER)
 OWN_TOKENS = permission("opsconsole.own_tokens", Role.VIEWER)
 MANAGE_TOKENS = permission("opsconsole.manage_tokens", Role.ADMINISTRATOR)
 

@@ -71,6 +71,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "opsconsole.metrics_page.RequestTimes",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -148,6 +149,10 @@ EMAIL_USE_TLS = env.boolean("EMAIL_USE_TLS", default=IN_PRODUCTION)
 EMAIL_USE_SSL = env.boolean("EMAIL_USE_SSL", default=False)
 EMAIL_TIMEOUT = env.integer("EMAIL_TIMEOUT", 10, minimum=1)
 DEFAULT_FROM_EMAIL = SERVER_EMAIL = env.text("EMAIL_FROM", "opsconsole@localhost")
+# Who may read /metrics without a token, and where web processes that share a folder keep their request times.
+METRICS_NETWORKS = env.networks("METRICS_NETWORKS")
+PROMETHEUS_FOLDER = env.text("PROMETHEUS_MULTIPROC_DIR", "")
+
 # Calls of the API a minute: of one token (or one person's session), and from one address without either.
 API_CALLS_PER_MINUTE = env.integer("API_CALLS_PER_MINUTE", 600, minimum=1)
 API_STRANGERS_PER_MINUTE = env.integer("API_STRANGERS_PER_MINUTE", 60, minimum=1)

@@ -7,6 +7,7 @@ from django.urls import include, path
 from opsconsole import views
 from opsconsole.api import pages as token_pages
 from opsconsole.api import site as api
+from opsconsole.metrics_page import metrics_page
 
 urlpatterns = [
     path("", views.home, name="home"),
@@ -17,6 +18,7 @@ urlpatterns = [
     path("styleguide/", views.styleguide_page, name="styleguide"),
     path("healthz", views.healthz, name="healthz"),
     path("livez", views.livez, name="livez"),
+    path("metrics", metrics_page, name="metrics"),
     path("tokens/", token_pages.token_list, name="tokens"),
     path("tokens/new/", token_pages.new_token, name="token_new"),
     path("tokens/<int:number>/revoke/", token_pages.revoke_token, name="token_revoke"),

@@ -12,6 +12,7 @@ from sync.models.set_aside import SetAside
 from sync.models.staging import SkippedOrganization, SkipReason, StagedOrganization
 from sync.models.states import JobKind, JobState, Phase
 from sync.models.stopping import Step, StopStep
+from sync.models.tally import Tally
 
 __all__ = [
     "AffectedRow",
@@ -43,5 +44,6 @@ __all__ = [
     "StagedOrganization",
     "Step",
     "StopStep",
+    "Tally",
     "Verification",
 ]
