@@ -45,6 +45,7 @@ SECTIONS = (
             Place("Queues", "pipeline:queues", "q"),
             Place("Workers", "pipeline:workers", "w"),
             Place("Scheduled jobs", "schedules:jobs", "t"),
+            Place("Tracked tasks", "abandonment:tasks", "d"),
         ),
     ),
     Section("Programs", (Place("API", "api_docs", "p"),)),

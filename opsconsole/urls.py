@@ -28,5 +28,6 @@ urlpatterns = [
     path("ping/", include("monitoring.schedules.ping_urls")),
     path("schedules/", include("monitoring.schedules.urls")),
     path("alerts/", include("monitoring.alerts.urls")),
+    path("tracked-tasks/", include("monitoring.abandonment.urls")),
     path("records/", include("monitoring.records.urls")),
 ]

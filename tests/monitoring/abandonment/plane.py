@@ -157,7 +157,7 @@ class Console:
     def use(self, *sources: TrackedSource) -> None:
         changed = replace(estate.load(settings.ESTATE), tracked_tasks=sources)
         self._monkeypatch.setattr(estate, "current", cache(lambda: changed))
-        self.source = sources[0]
+        self.source = (*sources, self.plane.source())[0]
 
     def look(self) -> Looked:
         looked = looking.look_at(self.source, self.plane.now)
