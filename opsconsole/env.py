@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from datetime import time
 from ipaddress import ip_network
 from pathlib import Path
 from typing import overload
+from zoneinfo import ZoneInfo, available_timezones
 
 from django.core.exceptions import ImproperlyConfigured
 from psycopg.conninfo import conninfo_to_dict
@@ -65,6 +67,24 @@ def integer(name: str, default: int, *, minimum: int = 0, environ: Mapping[str, 
     if number < minimum:
         raise ImproperlyConfigured(f"{name} is {number}; at least {minimum} is needed.")
     return number
+
+
+def time_of_day(name: str, default: str, environ: Mapping[str, str] = os.environ) -> time | None:
+    """`07:00`; None where it is empty."""
+    value = text(name, default, environ)
+    try:
+        return time.fromisoformat(value) if value else None
+    except ValueError:
+        raise ImproperlyConfigured(
+            f"{name} is {value!r}; a time of day such as '07:00' is needed, or nothing."
+        ) from None
+
+
+def zone(name: str, default: str, environ: Mapping[str, str] = os.environ) -> ZoneInfo:
+    value = text(name, default, environ)
+    if value not in available_timezones():
+        raise ImproperlyConfigured(f"{name} is {value!r}; a time zone such as UTC or Europe/Paris is needed.")
+    return ZoneInfo(value)
 
 
 def words(name: str, default: tuple[str, ...] = (), environ: Mapping[str, str] = os.environ) -> list[str]:

@@ -157,6 +157,10 @@ PROMETHEUS_FOLDER = env.text("PROMETHEUS_MULTIPROC_DIR", "")
 API_CALLS_PER_MINUTE = env.integer("API_CALLS_PER_MINUTE", 600, minimum=1)
 API_STRANGERS_PER_MINUTE = env.integer("API_STRANGERS_PER_MINUTE", 60, minimum=1)
 
+# The daily word to operators: that every due time ran, or what did not.
+DAILY_WORD_AT = env.time_of_day("DAILY_WORD_AT", "07:00")
+DAILY_WORD_ZONE = env.zone("DAILY_WORD_ZONE", "UTC")
+
 ESTATE = env.text("OPSCONSOLE_ESTATE", str(BASE_DIR / "estate.toml"))
 
 USE_TZ = True
