@@ -50,7 +50,7 @@ class Stack:
         self._outer = dict(environment)
         self.servers = EmbeddedServers(wish.folder, environment=environment)
         self.folder = self.servers.folder
-        self.port = 0
+        self.port = self.mail_port = 0
         self.gap: Gap | None = None
         self.environment: dict[str, str] = {}
         self.children: list[Child] = []
@@ -72,8 +72,9 @@ class Stack:
         self._say("Preparing the console's database ...")
         self.run_manage("migrate", "--verbosity", "0")
         self._make_logins()
-        self._say("Starting web, two workers, clock, indexer and uploads ...")
+        self._say("Starting web, two workers, clock, indexer, uploads and mail ...")
         self.port = free_port(self.wish.port)
+        self._make_channel()
         self.children = [Child(command, self.folder) for command in self._commands(addresses)]
         for child in self.children:
             child.start()
@@ -131,6 +132,18 @@ class Stack:
         path = next((one["path"] for one in monitors if one["name"] == MONITOR), "")
         return f"http://127.0.0.1:{self.port}{path}" if path else ""
 
+    def _make_channel(self) -> None:
+        """Alerts go to the company's own mail server. At a second start there is the channel already."""
+        self.mail_port = free_port()
+        self.environment |= {
+            "CONSOLE_URL": self.address,
+            "ALERT_OPERATORS": "operators@company.example",
+            "EMAIL_HOST": "127.0.0.1",
+            "EMAIL_PORT": str(self.mail_port),
+            "EMAIL_USE_TLS": "off",
+        }
+        self.run_manage("channels", "add", "On call", "email", "on-call@company.example")
+
     def _commands(self, addresses: ServerAddresses) -> list[Command]:
         worker = (*MANAGE, "rqworker", "high", "default", "low")
         web = (
@@ -151,9 +164,11 @@ class Stack:
         indexer = (sys.executable, "-m", "opsconsole.demo.indexer")
         uploads = (sys.executable, "-m", "opsconsole.demo.uploads")
         for_uploads = {"SOURCE_OWNER_DATABASE_URL": addresses.source_owner_url, "PING_URL": self._ping_url()}
+        mail = (sys.executable, "-m", "opsconsole.demo.mail", str(self.mail_port))
         return [
             Command("indexer", indexer, environment=self.environment | for_indexer),
             Command("uploads", uploads, environment=self.environment | for_uploads),
+            Command("mail", mail, environment=self.environment),
             Command("worker-1", worker, environment=self.environment, patience=WORKER_PATIENCE),
             Command("worker-2", worker, environment=self.environment, patience=WORKER_PATIENCE),
             Command("clock", (*MANAGE, "clock"), environment=self.environment),
