@@ -12,6 +12,7 @@ from uuid import UUID
 from django.contrib.auth.models import AnonymousUser
 from django.http import HttpRequest
 
+from opsconsole import trace
 from opsconsole.models import AuditEntry
 
 
@@ -65,6 +66,8 @@ def record(
 ) -> None:
     """Append one audit row. Call it inside the transaction of the act, so that both stand or neither.
 
+    Without a `trace_id` it is that of what is going on.
+
     `action` is dotted and in the past (`batch.started`), `subject` names the thing (`batch:12`), `details` are JSON.
     """
     AuditEntry.objects.create(
@@ -76,6 +79,6 @@ def record(
         action=action,
         subject=subject,
         reason=reason,
-        trace_id=trace_id,
+        trace_id=trace_id or trace.current(),
         details=details,
     )

@@ -71,6 +71,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "opsconsole.trace.TraceMiddleware",
     "opsconsole.metrics_page.RequestTimes",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -213,11 +214,22 @@ if env.boolean("TRUST_PROXY_TLS_HEADER", default=False):
 DATA_UPLOAD_MAX_MEMORY_SIZE = 8 * 1024 * 1024
 
 LOG_LEVEL = env.text("LOG_LEVEL", "INFO").upper()
+LOG_FORMAT = env.text("LOG_FORMAT", "line").lower()
+if LOG_FORMAT not in ("line", "json"):
+    raise ImproperlyConfigured(f"LOG_FORMAT is {LOG_FORMAT!r}; allowed are 'line' (the default) and 'json'.")
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "{asctime} {levelname:<7} {name}: {message}", "style": "{"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "filters": {"trace": {"()": "opsconsole.logs.TraceFilter"}},
+    "formatters": {
+        "line": {
+            "()": "opsconsole.logs.LineFormatter",
+            "format": "{asctime} {levelname:<7} {trace_id} {name}: {message}",
+            "style": "{",
+        },
+        "json": {"()": "opsconsole.logs.JsonLineFormatter"},
+    },
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": LOG_FORMAT, "filters": ["trace"]}},
     "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
     # httpx would log every address that it asks, secrets and all.
     "loggers": {"kafka": {"level": "WARNING"}, "httpx": {"level": "WARNING"}},

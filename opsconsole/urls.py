@@ -8,6 +8,7 @@ from opsconsole import views
 from opsconsole.api import pages as token_pages
 from opsconsole.api import site as api
 from opsconsole.metrics_page import metrics_page
+from opsconsole.trace_page import trace_page
 
 urlpatterns = [
     path("", views.home, name="home"),
@@ -18,6 +19,7 @@ urlpatterns = [
     path("styleguide/", views.styleguide_page, name="styleguide"),
     path("healthz", views.healthz, name="healthz"),
     path("livez", views.livez, name="livez"),
+    path("trace/", trace_page, name="trace"),
     path("metrics", metrics_page, name="metrics"),
     path("tokens/", token_pages.token_list, name="tokens"),
     path("tokens/new/", token_pages.new_token, name="token_new"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from contextlib import ExitStack, suppress
 
+from opsconsole import trace
 from opsconsole.worker import stop_requested
 from sync import reach, recovery
 from sync.check import describe_result
@@ -75,7 +76,7 @@ def _run_quietly(job: Job, attempt: Attempt, session: Session) -> None:
 def run_claimed(job: Job, attempt: Attempt, session: Session) -> str:
     """Run a job that this process holds, and record how it ended. Raises JobFailedError."""
     try:
-        with interruptible():
+        with trace.under(job.trace_id), interruptible():
             _run(job, attempt, session)
     except Interrupted:
         return _end_interrupted(job, attempt)

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from monitoring.schedules.models import Run
 from monitoring.schedules.operations import running
+from opsconsole import trace
 from sync.operations.workers import this_process
 
 
 def run_scheduled(run_id: int) -> str:
     """RQ's entry point: run the run `run_id`. A claim that is lost is a quiet return."""
     run = Run.objects.claim(run_id, this_process())
-    return "not claimed" if run is None else running.run_claimed(run)
+    if run is None:
+        return "not claimed"
+    with trace.under(run.trace_id):
+        return running.run_claimed(run)

@@ -97,7 +97,10 @@ class Batch(models.Model):
 
     class Meta:
         default_permissions = ("view",)
-        indexes = [models.Index(fields=["state"], name="batch_state")]
+        indexes = [
+            models.Index(fields=["state"], name="batch_state"),
+            models.Index(fields=["trace_id"], name="batch_trace"),
+        ]
         constraints = [
             models.UniqueConstraint(
                 fields=["previous"], condition=Q(relation=BatchRelation.ADVANCED), name="batch_advances_once"

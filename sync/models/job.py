@@ -88,6 +88,7 @@ class Job(models.Model):
             models.Index(fields=["worker", "-id"], name="job_worker"),
             models.Index(fields=["error_fingerprint", "-id"], name="job_error", condition=~Q(error_fingerprint="")),
             models.Index(fields=["created_at"], name="job_created"),
+            models.Index(fields=["trace_id"], name="job_trace", condition=Q(batch__isnull=True)),
         ]
 
     def __str__(self) -> str:

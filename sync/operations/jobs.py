@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from contextlib import ExitStack
-from uuid import uuid4
 
 from django.db import IntegrityError, transaction
 
-from opsconsole import audit, estate
+from opsconsole import audit, estate, trace
 from opsconsole.errors import UsageError
 from opsconsole.keys import Key
 from sync import queueing
@@ -39,7 +38,7 @@ def check_organization(text: str, mode: Mode, actor: audit.Actor, *, enqueue: bo
         mode=mode,
         organization_id=str(keys[0]),
         organization_name=names[keys[0]],
-        trace_id=uuid4(),
+        trace_id=trace.current_or_new(),
         created_by=actor.name,
     )
     return create_job(job, actor, enqueue=enqueue)
@@ -61,7 +60,7 @@ def sync_tasks(lines: Iterable[str], mode: Mode, actor: audit.Actor, *, reason: 
         kind=JobKind.TASKS,
         mode=mode,
         task_ids=[str(key) for key in keys],
-        trace_id=uuid4(),
+        trace_id=trace.current_or_new(),
         created_by=actor.name,
     )
     return create_job(job, actor, reason=reason, enqueue=enqueue)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from uuid import uuid4
 
-from opsconsole import audit, estate
+from opsconsole import audit, estate, trace
 from opsconsole.errors import UsageError
 from opsconsole.times import Window
 from sync.models import Batch, BatchPlan, Job, JobKind, Mode, SkippedOrganization
@@ -30,7 +29,7 @@ def sync_window(text: str, window: Window, mode: Mode, actor: audit.Actor, *, re
         organization_name=known_organizations(keys)[keys[0]],
         window_from=window.start,
         window_to=window.end,
-        trace_id=uuid4(),
+        trace_id=trace.current_or_new(),
         created_by=actor.name,
     )
     return create_job(job, actor, reason=reason)

@@ -130,6 +130,7 @@ class Run(models.Model):
         indexes = [
             models.Index(fields=["scheduled_job", "-id"], name="run_of_scheduled_job"),
             models.Index(fields=["state", "-id"], name="run_state"),
+            models.Index(fields=["trace_id"], name="run_trace"),
             models.Index(fields=["not_before"], name="run_to_retry", condition=Q(state=RunState.RETRYING)),
             models.Index(
                 fields=["-id"], name="run_missed", condition=Q(state__in=SETTLED_BY_PEOPLE, settled_at__isnull=True)

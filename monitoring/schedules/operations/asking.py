@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from graphlib import TopologicalSorter
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from django.db import transaction
 from django.utils import timezone
 
 from monitoring.schedules.models import Run, RunState, ScheduledJob, Trigger
 from monitoring.schedules.operations.firing import start_by, write_runs
-from opsconsole import audit
+from opsconsole import audit, trace
 from opsconsole.errors import UsageError
 
 LONGEST_KEY = 100
@@ -75,7 +75,7 @@ def run_now(
     if key and (known := _of_key(job, key)):
         return Asked(known, new=False)
     jobs = [job, *(following_of(job) if following else [])]
-    due_at, trace_id = timezone.now(), uuid4()
+    due_at, trace_id = timezone.now(), trace.current_or_new()
     with transaction.atomic():
         write_runs(
             [

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from uuid import uuid4
 
 from django.db import IntegrityError, connection, transaction
 
-from opsconsole import audit
+from opsconsole import audit, trace
 from opsconsole.errors import UsageError
 from sync import queueing
 from sync.models import Batch, BatchPlan, EventLevel, Job, JobKind, JobState, Mode, StagedOrganization
@@ -153,7 +152,7 @@ def _create_batch(plan: BatchPlan, contents: PlanContents, actor: audit.Actor) -
         plan_hash=plan.hash,
         expected_tasks=plan.expected_tasks,
         created_by=actor.name,
-        trace_id=uuid4(),
+        trace_id=trace.current_or_new(),
     )
 
 
