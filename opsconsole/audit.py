@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -30,13 +31,16 @@ class Door(StrEnum):
 class Actor:
     """Who acts. `user_id` is None for commands, services and the console's own processes; `name` is never empty.
 
-    `token_id` is the API token that was used."""
+    `token_id` is the API token that was used; `elevation` how the person last confirmed who they are, where that was
+    recent; `ticket` what the act is for, in another system."""
 
     name: str
     door: Door
     user_id: int | None = None
     address: str = ""
     token_id: int | None = None
+    elevation: str = ""
+    ticket: str = ""
 
 
 def actor_of(request: HttpRequest) -> Actor:
@@ -62,13 +66,17 @@ def record(
     *,
     reason: str = "",
     trace_id: UUID | None = None,
+    before: Mapping[str, Any] | None = None,
+    after: Mapping[str, Any] | None = None,
     **details: Any,
 ) -> None:
     """Append one audit row. Call it inside the transaction of the act, so that both stand or neither.
 
     Without a `trace_id` it is that of what is going on.
 
-    `action` is dotted and in the past (`batch.started`), `subject` names the thing (`batch:12`), `details` are JSON.
+    `action` is dotted and in the past (`batch.started`), `subject` names the thing (`batch:12`), `details` are JSON;
+    `before` and `after` are the fields that a change replaced. The database chains the row when the transaction
+    commits, which is the only time at which those who write wait for each other.
     """
     AuditEntry.objects.create(
         actor=actor.name,
@@ -81,4 +89,13 @@ def record(
         reason=reason,
         trace_id=trace_id or trace.current(),
         details=details,
+        elevation=actor.elevation,
+        ticket=actor.ticket,
+        before=before,
+        after=after,
     )
+
+
+def exported(request: HttpRequest, what: str, subject: str, **details: Any) -> None:
+    """Record that customers' data leaves by a download: `what` is the file's name."""
+    record(actor_of(request), "data.exported", subject, file=what, **details)

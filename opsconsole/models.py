@@ -40,7 +40,12 @@ class Lease(models.Model):
 
 
 class AuditEntry(models.Model):
-    """One act, append-only: a database trigger refuses UPDATE and DELETE."""
+    """One act, append-only: a database trigger refuses UPDATE and DELETE.
+
+    The database itself chains the rows as their transactions commit: `position` counts from 1 without a gap, and
+    `hash` is made of the whole row and of the hash at the position before (`opsconsole/auditing/chain.py`).
+    `before` and `after` are of what a change replaced; `elevation` is how the person had confirmed who they are.
+    """
 
     at = models.DateTimeField(db_default=Now())
     actor = models.CharField(max_length=150)
@@ -53,6 +58,13 @@ class AuditEntry(models.Model):
     reason = models.TextField(blank=True)
     trace_id = models.UUIDField(null=True)
     details = models.JSONField(default=dict)
+    elevation = models.CharField(max_length=20, blank=True)
+    ticket = models.CharField(max_length=100, blank=True)
+    before = models.JSONField(null=True)
+    after = models.JSONField(null=True)
+    position = models.BigIntegerField(null=True, unique=True)
+    previous_hash = models.CharField(max_length=64, blank=True)
+    hash = models.CharField(max_length=64, blank=True)
 
     class Meta:
         default_permissions = ("view",)
@@ -66,6 +78,23 @@ class AuditEntry(models.Model):
 
     def __str__(self) -> str:
         return f"{self.actor}: {self.action} {self.subject}"
+
+
+class AuditAnchor(models.Model):
+    """Where the chain was cut off: the last entry that was removed, with its hash, so that the rest stays checkable.
+
+    Entries at or before an anchor may be deleted; the trigger refuses all others. Anchors cannot be changed."""
+
+    position = models.BigIntegerField(unique=True)
+    hash = models.CharField(max_length=64)
+    made_at = models.DateTimeField(db_default=Now())
+    made_by = models.CharField(max_length=150)
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"Audit log up to {self.position}, cut off by {self.made_by}"
 
 
 VIEW_AUDIT = permission("opsconsole.view_auditentry", Role.VIEWER)

@@ -49,6 +49,7 @@ SECTIONS = (
         ),
     ),
     Section("Programs", (Place("API", "api_docs", "p"),)),
+    Section("Record", (Place("Audit log", "audit", "u"),)),
 )
 STAFF = Section(
     "Console",

@@ -7,6 +7,7 @@ from django.urls import include, path
 from opsconsole import views
 from opsconsole.api import pages as token_pages
 from opsconsole.api import site as api
+from opsconsole.auditing import pages as audit_pages
 from opsconsole.metrics_page import metrics_page
 from opsconsole.trace_page import trace_page
 
@@ -21,6 +22,9 @@ urlpatterns = [
     path("livez", views.livez, name="livez"),
     path("trace/", trace_page, name="trace"),
     path("metrics", metrics_page, name="metrics"),
+    path("audit/", audit_pages.audit_list, name="audit"),
+    path("audit/csv/", audit_pages.audit_csv, name="audit_csv"),
+    path("audit/<int:number>/", audit_pages.audit_entry, name="audit_entry"),
     path("tokens/", token_pages.token_list, name="tokens"),
     path("tokens/new/", token_pages.new_token, name="token_new"),
     path("tokens/<int:number>/revoke/", token_pages.revoke_token, name="token_revoke"),

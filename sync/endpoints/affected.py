@@ -12,8 +12,9 @@ from django.utils import timezone
 from ninja import Field, Query, Schema
 from ninja.streaming import JSONL
 
+from opsconsole import audit
 from opsconsole.api.filters import FilterError
-from opsconsole.api.routes import Routes
+from opsconsole.api.routes import Routes, actor_of
 from opsconsole.errors import ConsoleError
 from sync.access import QUERY
 from sync.affected_form import LARGEST_MINIMUM, AffectedForm, Exclusion, Preset
@@ -74,6 +75,7 @@ def stream_affected(request: HttpRequest, asked: Annotated[Affected, Query()]) -
     query = _query(asked)
     rows = affected_organizations(query)
     first = next(rows, None)
+    audit.record(actor_of(request), "data.exported", "affected", window=str(query.window))
     return _lines(rows if first is None else chain([first], rows))
 
 

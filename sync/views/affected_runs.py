@@ -13,7 +13,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
-from opsconsole import estate
+from opsconsole import audit, estate
 from opsconsole.access import requires
 from opsconsole.audit import actor_of
 from opsconsole.csvfile import csv_response
@@ -137,7 +137,9 @@ def rows_csv(request: HttpRequest, number: int) -> StreamingHttpResponse:
     query_runs.ended_with_rows(run)
     whole = "" if run.status is RunState.DONE else f"-{run.state}"
     rows = rows_of(run).order_by(*AffectedTable.ordering(request.GET.get("sort", "")))
-    return csv_response(f"affected-{run.pk}{whole}.csv", CSV_HEADER, _cells(rows.iterator(ROWS_AT_ONCE)))
+    name = f"affected-{run.pk}{whole}.csv"
+    audit.exported(request, name, f"query_run:{run.pk}")
+    return csv_response(name, CSV_HEADER, _cells(rows.iterator(ROWS_AT_ONCE)))
 
 
 def _cells(rows: Iterator[AffectedRow]) -> Iterator[tuple[object, ...]]:
@@ -168,7 +170,9 @@ def ids_text(request: HttpRequest, number: int) -> HttpResponse:
     keys = (restore_key(source.organizations.id_type, text) for text in ids.iterator(ROWS_AT_ONCE))
     text = render_ids(keys, Output(to), organization_rules(source))
     response = HttpResponse(f"{text}\n", content_type="text/plain; charset=utf-8")
-    response["Content-Disposition"] = f'attachment; filename="affected-{run.pk}-{to}.txt"'
+    name = f"affected-{run.pk}-{to}.txt"
+    audit.exported(request, name, f"query_run:{run.pk}")
+    response["Content-Disposition"] = f'attachment; filename="{name}"'
     return response
 
 

@@ -9,6 +9,7 @@ from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_safe
 
+from opsconsole import audit
 from opsconsole.access import requires
 from opsconsole.csvfile import csv_response
 from sync.access import VIEW
@@ -41,6 +42,7 @@ class CompareForm(forms.Form):
 @requires(VIEW)
 def batch_csv(request: HttpRequest, number: int) -> StreamingHttpResponse:
     batch = get_object_or_404(Batch, pk=number)
+    audit.exported(request, f"batch-{batch.pk}.csv", f"batch:{batch.pk}")
     return csv_response(f"batch-{batch.pk}.csv", operations.CSV_HEADER, operations.batch_csv_rows(batch))
 
 

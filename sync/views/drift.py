@@ -10,7 +10,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_safe
 
-from opsconsole import estate
+from opsconsole import audit, estate
 from opsconsole.access import requires
 from opsconsole.csvfile import csv_response
 from opsconsole.keyset import CappedCount, capped_count
@@ -55,6 +55,7 @@ def drift_csv(request: HttpRequest, number: int) -> HttpResponseBase:
     form = DriftFilter(request.GET)
     if not form.is_valid():
         return render(request, "sync/job_drift.html", {"job": whole_jobs().get(pk=number), "form": form}, status=400)
+    audit.exported(request, f"job-{job.pk}-drift.csv", f"job:{job.pk}")
     return csv_response(f"job-{job.pk}-drift.csv", CSV_HEADER, _csv_rows(form.narrow(job.drift.all())))
 
 

@@ -11,6 +11,7 @@ from django.shortcuts import get_object_or_404, render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
+from opsconsole import audit
 from opsconsole.access import requires
 from opsconsole.keyset import capped_count
 from sync.access import CANCEL, RUN, SKIP, VIEW
@@ -127,6 +128,7 @@ def deaths_of(job: Job, attempts: Sequence[Attempt]) -> list[Attempt]:
 @requires(VIEW)
 def events_text(request: HttpRequest, number: int) -> StreamingHttpResponse:
     job = get_object_or_404(Job.objects.only("pk"), pk=number)
+    audit.exported(request, f"job-{job.pk}-events.txt", f"job:{job.pk}")
     response = StreamingHttpResponse(_lines(job), content_type="text/plain; charset=utf-8")
     response["Content-Disposition"] = f'attachment; filename="job-{job.pk}-events.txt"'
     return response

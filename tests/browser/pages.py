@@ -87,6 +87,9 @@ EXAMPLES = (
     Example("affected-run-for-a-viewer", "sync:affected_run", (run,), role="viewer"),
     Example("affected-estimate", "sync:affected_estimate", (run,)),
     Example("affected-why", "sync:affected_why", (run, organization)),
+    Example("audit", "audit"),
+    Example("audit-wrong", "audit", query=lambda _: "trace=nonsense&start=yesterday", status=400),
+    Example("audit-entry", "audit_entry", (lambda scene: scene.audit_entry,)),
     Example("staged", "sync:staged"),
     Example("staged-for-a-viewer", "sync:staged", role="viewer"),
     Example("staged-clear", "sync:staged_clear"),
@@ -221,6 +224,7 @@ PARTS = {
     "schedules:run_live",
 }
 FILES = {
+    "audit_csv",
     "records:counts_csv",
     "records:stuck_csv",
     "schedules:runs_csv",

@@ -35,6 +35,7 @@ class Scene:
     alert: int
     channel: int
     message: int
+    audit_entry: int
 
 
 def make_scene(page: Page, console: Console) -> Scene:
@@ -71,6 +72,7 @@ def make_scene(page: Page, console: Console) -> Scene:
         alert=alert,
         channel=int(console.ask("SELECT min(id) FROM alerts_channel")[0][0]),
         message=message,
+        audit_entry=int(console.ask("SELECT max(id) FROM opsconsole_auditentry WHERE reason <> ''")[0][0]),
         worker=str(
             console.ask("SELECT name FROM pipeline_workerbeat WHERE seen = '' ORDER BY beat_at DESC LIMIT 1")[0][0]
         ),

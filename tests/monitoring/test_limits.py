@@ -52,7 +52,8 @@ class TestPage:
         assert client.post(ADDRESS, self.form(high__age="90s", lag_limit="7")).status_code == 302
         assert (limits.current().high.age, limits.current().lag_limit) == (90.0, 7)
         (entry,) = AuditEntry.objects.filter(action="pipeline.limits_changed")
-        assert entry.details["changed"] == {"high.age": [None, 90.0], "lag_limit": [None, 7.0]}
+        assert entry.before == {"high.age": None, "lag_limit": None}
+        assert entry.after == {"high.age": 90.0, "lag_limit": 7.0}
         client.post(ADDRESS, self.form(high__age="", lag_limit="10000"))
         assert limits.current() == Pipeline()
         assert not ChangedLimit.objects.exists()

@@ -30,6 +30,12 @@ def change_limits(values: Mapping[str, float | None], actor: audit.Actor, reason
             else:
                 ChangedLimit.objects.filter(name=name).delete()
         if changed:
-            details = {name: [before.get(name), after.get(name)] for name in changed}
-            audit.record(actor, "pipeline.limits_changed", "pipeline", reason=reason, changed=details)
+            audit.record(
+                actor,
+                "pipeline.limits_changed",
+                "pipeline",
+                reason=reason,
+                before={name: before.get(name) for name in changed},
+                after={name: after.get(name) for name in changed},
+            )
     return changed

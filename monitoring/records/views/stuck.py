@@ -25,6 +25,7 @@ from monitoring.records.stuck import StuckQuestion, StuckRecord, StuckRecords
 from monitoring.records.stuckpage import read_page
 from monitoring.records.tables import StuckTable
 from monitoring.records.views.common import page_content, standing_or_404
+from opsconsole import audit
 from opsconsole.access import requires
 from opsconsole.audit import actor_of
 from opsconsole.csvfile import csv_response
@@ -76,7 +77,9 @@ def records_csv(request: HttpRequest, name: str) -> StreamingHttpResponse:
     standing, now = standing_or_404(name), timezone.now()
     lines = _lines(standing, _question(request, standing, now), now)
     # The first line is read before anything is sent, so that a source in trouble is said and not half a file.
-    return csv_response(f"{name}-stuck.csv", CSV_HEADER, chain(list(islice(lines, 1)), lines))
+    first = list(islice(lines, 1))
+    audit.exported(request, f"{name}-stuck.csv", f"records:{name}")
+    return csv_response(f"{name}-stuck.csv", CSV_HEADER, chain(first, lines))
 
 
 def _question(request: HttpRequest, standing: Standing, now: datetime) -> StuckQuestion:

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from opsconsole import estate
+from opsconsole import audit, estate
 from opsconsole.commands import ConsoleCommand, lines_of_file
 from opsconsole.errors import UsageError
 from opsconsole.times import Window, parse_time, parse_window
@@ -34,6 +34,7 @@ class Command(ConsoleCommand):
         query = _query(window, options)
         for note in notes:
             self.stderr.write(note)
+        audit.record(audit.actor_of_command(), "data.exported", "affected", window=str(query.window))
         prefix = estate.current().source.id_prefix
         found = []
         for organization in affected_organizations(query):

@@ -45,6 +45,7 @@ class Command(ConsoleCommand):
         entries = listed(open_only=open_only)
         lines = csv_lines(tuple(COLUMNS), (cells_of(one, prefix) for one in entries.iterator(ROWS_AT_ONCE)))
         total = entries.count()
+        audit.record(audit.actor_of_command(), "data.exported", "skip_list", entries=total)
         if name == "-":
             for piece in lines:
                 self.stdout.write(piece, ending="")

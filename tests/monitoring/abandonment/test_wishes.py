@@ -116,4 +116,5 @@ def test_policies_are_audited_with_what_they_were(plane: Plane, console: Console
         "tracked_policy.changed",
         "tracked_policy.removed",
     ]
-    assert (rows[1].details["before"]["failing_stage"], rows[1].details["after"]["failing_stage"]) == ("1", "2")
+    before, after = rows[1].before or {}, rows[1].after or {}
+    assert (before["failing_stage"], after["failing_stage"]) == ("1", "2")
