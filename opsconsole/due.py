@@ -8,6 +8,7 @@ time only; what runs every few minutes or every hour goes on by elapsed time.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import count, islice
@@ -52,11 +53,12 @@ class Cron:
     zone: ZoneInfo
 
     def after(self, moment: datetime) -> Iterator[datetime]:
-        # cronsim ends silently where fifty years hold no match.
-        for local in CronSim(self.expression, moment.astimezone(self.zone)):
-            due = local.astimezone(UTC)
-            if due > moment:  # at the end of summer time it begins with the first of two equal local times
-                yield due
+        # cronsim ends silently where fifty years hold no match, and with an OverflowError where the calendar ends.
+        with suppress(OverflowError):
+            for local in CronSim(self.expression, moment.astimezone(self.zone)):
+                due = local.astimezone(UTC)
+                if due > moment:  # at the end of summer time it begins with the first of two equal local times
+                    yield due
 
     def __str__(self) -> str:
         return f"{self.expression} ({self.zone.key})"

@@ -18,16 +18,22 @@ BASE = Path(__file__).resolve().parents[2]
 PATIENCE = 30.0
 
 
-@contextmanager
-def running(name: str, servers: ServerAddresses, folder: Path, *arguments: str) -> Iterator[Child]:
+def running(name: str, servers: ServerAddresses, folder: Path, *arguments: str) -> AbstractContextManager[Child]:
     """`manage.py ARGUMENTS` for as long as the block."""
+    return python(name, servers, folder, str(BASE / "manage.py"), *arguments)
+
+
+@contextmanager
+def python(name: str, servers: ServerAddresses, folder: Path, *arguments: str) -> Iterator[Child]:
+    """`python ARGUMENTS` on the test's database and queue, for as long as the block."""
     environment = {
         **os.environ,
         "OPSCONSOLE_ENVIRONMENT": "development",
         "DJANGO_SETTINGS_MODULE": "opsconsole.settings",
+        "PYTHONPATH": str(BASE),
         "DATABASE_URL": at_database(servers.database_url, str(connection.settings_dict["NAME"])),
     }
-    command = Command(name, (sys.executable, str(BASE / "manage.py"), *arguments), environment=environment)
+    command = Command(name, (sys.executable, *arguments), environment=environment)
     child = Child(command, folder)
     child.start()
     try:

@@ -9,7 +9,7 @@ import signal
 import time
 from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from datetime import datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import pairwise
@@ -17,18 +17,23 @@ from pathlib import Path
 from threading import Thread
 
 import django_rq
+import httpx
 import pytest
 from django.db.models.functions import Now
 from django.utils import timezone
 
+from monitoring.alerts.models import Alert
+from monitoring.alerts.operations.notices import queue_notice
 from monitoring.schedules.models import Action, Run, RunState, ScheduledJob
 from monitoring.schedules.operations.defining import switch
 from opsconsole import audit
 from opsconsole.demo.addresses import ServerAddresses
+from opsconsole.demo.ports import accepts, free_port
 from opsconsole.demo.processes import Child
 from opsconsole.demo.servers import EmbeddedServers
 from opsconsole.models import Lease
-from tests.monitoring.processes import running, wait_for, worker
+from tests.monitoring.processes import python, running, wait_for, worker
+from tests.monitoring.receivers import MailServer, mail_server
 from tests.monitoring.scheduled import make_scheduled_job
 
 pytest_plugins = ["tests.fixtures_sync"]
@@ -72,6 +77,12 @@ def receiver() -> Iterator[Receiver]:
         yield server
         server.shutdown()
         thread.join()
+
+
+@pytest.fixture
+def mail() -> Iterator[MailServer]:
+    with mail_server() as server:
+        yield server
 
 
 def every_second(**fields: object) -> ScheduledJob:
@@ -179,3 +190,46 @@ def test_of_two_clocks_one_leads_and_none_fires_twice(servers: ServerAddresses, 
     assert_no_due_time_is_missing_or_double()
     waiting = django_rq.get_queue("default").get_job_ids()
     assert len(waiting) == len(set(waiting)) == Run.objects.count()
+
+
+def test_a_silent_clock_is_told_by_the_web_process_and_by_workers(
+    servers: ServerAddresses, tmp_path: Path, mail: MailServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No clock runs: the probe says so, and what else waits; one mail leaves without it. A clock ends it."""
+    monkeypatch.setenv("ALERT_OPERATORS", "ops@example.com")
+    monkeypatch.setenv("EMAIL_HOST", "127.0.0.1")
+    monkeypatch.setenv("EMAIL_PORT", str(mail.port))
+    monkeypatch.setenv("EMAIL_USE_TLS", "off")
+    monkeypatch.setenv("DAILY_WORD_AT", "")
+    long_ago = timezone.now() - timedelta(seconds=100)
+    Lease.objects.create(name="clock", holder="host:1:gone", expires_at=long_ago, beat_at=long_ago)
+    queue_notice(key="due", template="alerts/messages/test", context={}, to="ann@example.com", now=long_ago)
+    port = free_port(0)
+    address = f"http://127.0.0.1:{port}"
+
+    def probe() -> tuple[int, list[str]]:
+        answer = httpx.get(f"{address}/healthz", timeout=30)
+        return answer.status_code, answer.json()["failed"]
+
+    with ExitStack() as processes:
+        web = processes.enter_context(gunicorn(servers, tmp_path, port))
+        wait_for(lambda: accepts(port), "the web process answers")
+        assert probe() == (503, ["clock", "notifications"])
+        assert httpx.get(f"{address}/livez", timeout=30).status_code == 200
+        one = processes.enter_context(worker("worker", servers, tmp_path))
+        said = "the clock is silent since"
+        wait_for(lambda: said in web.log_path.read_text() and said in one.log_path.read_text(), "both log it")
+        wait_for(lambda: len(mail.mails) > 0, "one of them sends it")
+        processes.enter_context(running("clock", servers, tmp_path, "clock"))
+        wait_for(lambda: probe() == (200, []), "all is well again", TAKEOVER)
+        wait_for(lambda: not Alert.objects.open().exists(), "the alert is over", TAKEOVER)
+        wait_for(lambda: len(mail.mails) == 3, "and all mails have left")
+    subjects = [sent["Subject"] for sent in mail.mails]
+    assert subjects[0] == "[Critical] Clock silent: No clock is running"
+    assert sum("Critical" in subject for subject in subjects) == 1
+    assert Alert.objects.get().count == 1
+
+
+def gunicorn(servers: ServerAddresses, folder: Path, port: int) -> AbstractContextManager[Child]:
+    arguments = ("-m", "gunicorn", "opsconsole.wsgi", "--bind", f"127.0.0.1:{port}", "--threads", "2")
+    return python("web", servers, folder, *arguments)

@@ -52,11 +52,9 @@ def beat(now: datetime) -> timedelta | None:
     """
     if Looked.objects.filter(name=DETECTOR, at__gte=now - OWN_GAP).update(at=now):
         return None
+    Looked.objects.bulk_create([Looked(name=DETECTOR, at=now)], ignore_conflicts=True)
     with transaction.atomic():
-        before = Looked.objects.select_for_update().filter(name=DETECTOR).first()
-        if before is None:
-            Looked.objects.create(name=DETECTOR, at=now)
-            return None
+        before = Looked.objects.select_for_update().get(name=DETECTOR)
         gap = now - before.at
         if gap <= OWN_GAP:
             return None
