@@ -158,6 +158,10 @@ PROMETHEUS_FOLDER = env.text("PROMETHEUS_MULTIPROC_DIR", "")
 API_CALLS_PER_MINUTE = env.integer("API_CALLS_PER_MINUTE", 600, minimum=1)
 API_STRANGERS_PER_MINUTE = env.integer("API_STRANGERS_PER_MINUTE", 60, minimum=1)
 
+# How long runs of scheduled jobs, with their logs, and pings of monitors are kept.
+RUNS_KEPT_DAYS = env.integer("RUNS_KEPT_DAYS", 90, minimum=1)
+PINGS_KEPT_DAYS = env.integer("PINGS_KEPT_DAYS", 30, minimum=1)
+
 # The daily word to operators: that every due time ran, or what did not.
 DAILY_WORD_AT = env.time_of_day("DAILY_WORD_AT", "07:00")
 DAILY_WORD_ZONE = env.zone("DAILY_WORD_ZONE", "UTC")
