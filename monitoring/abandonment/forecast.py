@@ -9,6 +9,9 @@ from enum import StrEnum
 from monitoring.abandonment.facts import NO_TIME, Facts, Remembered, Trouble
 from monitoring.abandonment.rules import Rules, Stage
 
+STILL = timedelta(days=1)
+"""What moved data later than this moves it: nobody is told that it would be idle in a month."""
+
 
 class Fate(StrEnum):
     """What would become of it."""
@@ -41,6 +44,8 @@ def forecast(facts: Facts, memory: Remembered, rules: Rules, now: datetime, hori
     long = memory.failing_for(now) if trouble is Trouble.ABANDONED else memory.quiet_for(now)
     since = memory.failing_since if trouble is Trouble.ABANDONED else memory.quiet_since
     if since is None:
+        return None
+    if trouble is Trouble.IDLE and long < STILL:
         return None
     after = rules.failing_after if trouble is Trouble.ABANDONED else rules.idle_after
     at = _not_before(now + max(after - long, NO_TIME), facts, memory, rules)

@@ -33,7 +33,7 @@ class TaskFilter(forms.Form):
     scope = forms.CharField(required=False, max_length=TEXT_LENGTH, widget=forms.TextInput(attrs=MONO))
     kind = forms.CharField(required=False, max_length=TEXT_LENGTH, widget=forms.TextInput(attrs=MONO))
     owner = forms.CharField(required=False, max_length=320, widget=forms.TextInput(attrs=MONO))
-    age = forms.ChoiceField(choices=[*ANY, *AGES], required=False, label="In trouble for at least")
+    age = forms.ChoiceField(choices=[*ANY, *AGES], required=False, label="For at least")
     name = forms.CharField(required=False, max_length=TEXT_LENGTH, label="Name has")
 
     def __init__(self, data: Mapping[str, Any]) -> None:

@@ -137,7 +137,7 @@ def seen_task(source: TrackedSource, row: tuple[Any, ...], now: datetime) -> See
         kind=(kind or "")[:TEXT_LENGTH],
         scope=(scope or "")[:TEXT_LENGTH],
         last_error=error or "",
-        link=_link(source, key, link),
+        link=link_of(source, key, link),
     )
 
 
@@ -146,7 +146,8 @@ def is_healthy(source: TrackedSource, last_healthy_at: datetime | None, now: dat
     return last_healthy_at is not None and now - last_healthy_at <= timedelta(seconds=source.healthy_within)
 
 
-def _link(source: TrackedSource, key: str, link: str | None) -> str:
+def link_of(source: TrackedSource, key: str, link: str | None = None) -> str:
+    """The task's own page; empty where nobody knows it."""
     if link and link.startswith(("http://", "https://")):  # it comes from data, and people click it
         return link[:2_000]
     return source.link.replace("{id}", key)[:2_000]

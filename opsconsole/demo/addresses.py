@@ -8,7 +8,7 @@ import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
-ROLES = ("postgres", "console", "company", "source_reader", "indexer", "index_reader")
+ROLES = ("postgres", "console", "company", "source_reader", "indexer", "index_reader", "capture_writer")
 EMBEDDED_KAFKA_API_VERSION = "2.3"  # the only protocol version on which kafka-python and the embedded broker agree
 
 
@@ -25,6 +25,7 @@ class ServerAddresses:
     admin_url: str
     redis_url: str
     kafka_bootstrap: str
+    captures_url: str = ""
     kafka_api_version: str = EMBEDDED_KAFKA_API_VERSION
     given: frozenset[str] = frozenset()
 
@@ -36,6 +37,7 @@ class ServerAddresses:
             "INDEX_DATABASE_URL": self.index_url,
             "REDIS_URL": self.redis_url,
             "KAFKA_BOOTSTRAP_SERVERS": self.kafka_bootstrap,
+            "CAPTURES_DATABASE_URL": self.captures_url,
         }
 
 

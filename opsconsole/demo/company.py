@@ -89,7 +89,9 @@ def drop_schema(source_owner_url: str, index_owner_url: str) -> None:
     """Take the company's tables away again, as after a load that was cut short."""
     for url in (source_owner_url, index_owner_url):
         with psycopg.connect(url) as connection:
-            connection.execute("DROP TABLE IF EXISTS tasks, organizations, tombstones, uploaded_files CASCADE")
+            connection.execute(
+                "DROP TABLE IF EXISTS tasks, organizations, tombstones, uploaded_files, captures, data_planes CASCADE"
+            )
 
 
 def make_uuid(rng: Random) -> UUID:

@@ -25,6 +25,7 @@ def variables(running: dict[str, Any]) -> dict[str, str]:
         "INDEX_DATABASE_URL": databases["index"],
         "REDIS_URL": running["redis"],
         "KAFKA_BOOTSTRAP_SERVERS": running["broker"],
+        "CAPTURES_DATABASE_URL": databases["captures"],
     }
 
 

@@ -142,6 +142,36 @@ tone = "ended"
 meaning = "The customer deleted it."
 """
 
+TRACKED_TASKS = """
+[[tracked_tasks]]
+name = "captures"
+label = "Captures"
+query = "SELECT * FROM capture_states"
+id = "id"
+title = "name"
+kind = "kind"
+owner = "owner_email"
+scope = "data_plane"
+enabled = "disabled_at IS NULL"
+has_shards = "shards > 0"
+protected = "enterprise"
+created_at = "created_at"
+last_healthy_at = "last_primary_at"
+last_data_at = "last_data_at"
+restarts = "restarts"
+last_error = "last_error"
+changed_at = "edited_at"
+healthy_within = "10s"
+look_every = "10s"
+
+[tracked_tasks.disable.sql]
+url_env = "CAPTURES_DATABASE_URL"
+disable = '''UPDATE captures SET disabled_at = now(), disabled_by = %(reference)s
+WHERE id = %(id)s AND disabled_at IS NULL'''
+enable = '''UPDATE captures SET disabled_at = NULL, disabled_by = NULL
+WHERE id = %(id)s AND disabled_by = %(reference)s'''
+"""
+
 MONITOR = "upload-sweep"
 SCHEDULED_JOBS = """
 [[monitors]]
@@ -182,9 +212,10 @@ owner = "Operations"
 
 def write_estate(folder: Path, kafka_api_version: str = "", organization: str = "") -> Path:
     """Write `estate.toml` into `folder` and return its path. An empty version lets the client find it out; with an
-    organization's id there are a monitor and scheduled jobs, one of which checks it each minute."""
+    organization's id there are tracked tasks, a monitor and scheduled jobs, one of which checks it each minute."""
     line = f'api_version = "{kafka_api_version}"\n' if kafka_api_version else ""
     path = folder / "estate.toml"
     scheduled = SCHEDULED_JOBS.format(organization=organization) if organization else ""
-    path.write_text(TEXT.format(api_version=line) + scheduled, encoding="utf-8")
+    tracked = TRACKED_TASKS if organization else ""
+    path.write_text(TEXT.format(api_version=line) + tracked + scheduled, encoding="utf-8")
     return path

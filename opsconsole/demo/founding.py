@@ -13,6 +13,7 @@ from uuid import UUID
 import psycopg
 
 from opsconsole.demo.addresses import ServerAddresses, write_private
+from opsconsole.demo.captures import ensure_captures
 from opsconsole.demo.company import Size, create_schema, drop_schema, populate
 from opsconsole.demo.gap import Gap, make_gap
 from opsconsole.demo.uploads import ensure_uploads
@@ -46,8 +47,9 @@ def found_company(folder: Path, addresses: ServerAddresses, plan: Plan, say: Cal
         write_private(note, json.dumps(describe_gap(gap)))
     try:
         ensure_uploads(source, seed=plan.seed)
+        ensure_captures(source, seed=plan.seed)
     except (psycopg.OperationalError, psycopg.errors.InsufficientPrivilege) as error:
-        raise UnavailableError(f"The company's uploads cannot be written: {str(error).strip()}") from error
+        raise UnavailableError(f"The company's uploads and captures cannot be written: {str(error).strip()}") from error
     return read_gap(json.loads(note.read_text()))
 
 
@@ -57,7 +59,8 @@ def _clear(addresses: ServerAddresses) -> None:
         if f"{side}_OWNER_DATABASE_URL" in addresses.given and _has_tables(url):
             raise UsageError(
                 f"{side}_OWNER_DATABASE_URL names a database that already has a table of the demonstration's names "
-                f"(organizations, tasks, tombstones, uploaded_files), which it will not touch: give an empty database."
+                f"(organizations, tasks, tombstones, uploaded_files, captures), which it will not touch: "
+                "give an empty database."
             )
     drop_schema(addresses.source_owner_url, addresses.index_owner_url)
 
@@ -65,7 +68,7 @@ def _clear(addresses: ServerAddresses) -> None:
 def _has_tables(url: str) -> bool:
     found = (
         "SELECT coalesce(to_regclass('organizations'), to_regclass('tasks'), to_regclass('tombstones'),"
-        " to_regclass('uploaded_files')) IS NOT NULL"
+        " to_regclass('uploaded_files'), to_regclass('captures')) IS NOT NULL"
     )
     with psycopg.connect(url, connect_timeout=5) as connection:
         row = connection.execute(found).fetchone()

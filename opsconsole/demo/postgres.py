@@ -22,6 +22,7 @@ from opsconsole.errors import UnavailableError
 OTHER_USER = "pgserver"  # PostgreSQL refuses to run as root; the wheel makes this user for the same reason
 OWNERS = {"console": "console", "source": "company", "index": "indexer"}
 READERS = {"source": "source_reader", "index": "index_reader"}
+WRITERS = {"source": "capture_writer"}  # may disable captures, and nothing else
 WITHOUT_FSYNC = ("-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off")
 START_PATIENCE = 30.0
 
@@ -143,7 +144,7 @@ def allow_passage(path: Path) -> None:
 def make_roles(admin_url: str, passwords: dict[str, str]) -> None:
     """The three databases, their owners, and a reader each for source and index that can do nothing but SELECT."""
     with psycopg.connect(admin_url, autocommit=True) as admin:
-        for role in (*OWNERS.values(), *READERS.values()):
+        for role in (*OWNERS.values(), *READERS.values(), *WRITERS.values()):
             made = sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(
                 sql.Identifier(role), sql.Literal(passwords[role])
             )
@@ -157,6 +158,9 @@ def make_roles(admin_url: str, passwords: dict[str, str]) -> None:
             names = {"database": sql.Identifier(database), "reader": sql.Identifier(reader)}
             admin.execute(sql.SQL("GRANT CONNECT ON DATABASE {database} TO {reader}").format(**names))
             admin.execute(sql.SQL("ALTER ROLE {reader} SET default_transaction_read_only = on").format(**names))
+        for database, writer in WRITERS.items():
+            names = {"database": sql.Identifier(database), "writer": sql.Identifier(writer)}
+            admin.execute(sql.SQL("GRANT CONNECT ON DATABASE {database} TO {writer}").format(**names))
     for database, reader in READERS.items():
         _grant_select(admin_url, database, OWNERS[database], reader)
 

@@ -16,7 +16,7 @@ from opsconsole.errors import UsageError
 
 DATABASES = ("DATABASE_URL", "SOURCE_DATABASE_URL", "INDEX_DATABASE_URL")
 OWNERS = ("SOURCE_OWNER_DATABASE_URL", "INDEX_OWNER_DATABASE_URL")
-GIVEN = (*DATABASES, *OWNERS, "REDIS_URL", "KAFKA_BOOTSTRAP_SERVERS", "KAFKA_API_VERSION")
+GIVEN = (*DATABASES, *OWNERS, "CAPTURES_DATABASE_URL", "REDIS_URL", "KAFKA_BOOTSTRAP_SERVERS", "KAFKA_API_VERSION")
 
 
 class EmbeddedServers:
@@ -147,9 +147,15 @@ class EmbeddedServers:
             kafka_bootstrap=self._given_or(
                 "KAFKA_BOOTSTRAP_SERVERS", lambda: self.kafka.bootstrap if self.kafka else ""
             ),
+            captures_url=self._given.get("CAPTURES_DATABASE_URL") or self._captures_url(),
             kafka_api_version=EMBEDDED_KAFKA_API_VERSION if self.kafka else self._given.get("KAFKA_API_VERSION", ""),
             given=frozenset(name for name, value in self._given.items() if value),
         )
+
+    def _captures_url(self) -> str:
+        """The role that disables captures; in somebody else's source there is none, and the owner does it."""
+        own = self.postgres if "SOURCE_DATABASE_URL" not in self._given else None
+        return own.url("capture_writer", "source") if own else self._given.get("SOURCE_OWNER_DATABASE_URL", "")
 
     def _given_or(self, name: str, embedded: Callable[[], str]) -> str:
         return self._given.get(name) or embedded()

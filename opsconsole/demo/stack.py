@@ -186,6 +186,7 @@ class Stack:
                 "console": addresses.database_url,
                 "source": addresses.source_url,
                 "source_owner": addresses.source_owner_url,
+                "captures": addresses.captures_url,
                 "index": addresses.index_url,
                 "index_owner": addresses.index_owner_url,
             },

@@ -40,8 +40,10 @@ def judge(task: TrackedTask, facts: Facts, now: datetime) -> Evaluation:
 
 def memory_of(task: TrackedTask) -> Remembered:
     """What is remembered of it, seen until its source's last look."""
+    memory, source = task.remembered, source_of(task)
+    if source is None or source.reported:
+        return memory
     looked_at = SourceLook.objects.filter(source=task.source).values_list("looked_at", flat=True).first()
-    memory = task.remembered
     seen_later = looked_at is not None and task.gone_at is None and looked_at > memory.looked_at
     return replace(memory, looked_at=looked_at) if seen_later and looked_at else memory
 

@@ -151,7 +151,7 @@ def take(around: Around, portion: Sequence[SeenTask], looked: Looked) -> None:
         circumstances = around.circumstances(seen.scope, delivered.get(before["id"]) if before else None)
         found = evaluate(seen.facts, past, rules, around.now, circumstances)
         row = row_of(around.source.name, seen, found)
-        if is_worth_writing(row, before, around.now):
+        if around.source.reported or is_worth_writing(row, before, around.now):
             rows.append(row)
         if found.decisions:
             acts.append((seen.key, found.decisions))

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from django.db.models import Q, QuerySet
 
-from monitoring.abandonment.forecast import Fate, Forecast, forecast
+from monitoring.abandonment.forecast import STILL, Fate, Forecast, forecast
 from monitoring.abandonment.models import TrackedTask
 from monitoring.abandonment.operations.policies import book_with
 from monitoring.abandonment.rules import ANY, Aim, Aimed
@@ -80,7 +80,7 @@ def simulate(draft: Aimed, instead_of: Aim | None, now: datetime) -> Simulation:
 def _near(draft: Aimed, now: datetime) -> Iterator[TrackedTask]:
     rules = draft.rules
     failing = Q(failing_since__lte=now + HORIZON - rules.failing_after)
-    quiet = Q(failing_since=None, quiet_since__lte=now + HORIZON - rules.idle_after)
+    quiet = Q(failing_since=None, quiet_since__lte=min(now - STILL, now + HORIZON - rules.idle_after))
     rows = TrackedTask.objects.filter(failing | quiet, enabled=True, has_shards=True, gone_at=None)
     rows = _fitting(_fitting(rows, "scope", draft.aim.scope), "kind", draft.aim.kind)
     return rows.order_by("pk").iterator(chunk_size=CHUNK)

@@ -10,6 +10,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from opsconsole.demo.captures import owner_url, switch_plane
 from opsconsole.demo.check import do_main_job, fresh_folder
 from opsconsole.demo.company import Size
 from opsconsole.demo.founding import Plan
@@ -42,6 +43,9 @@ class Command(BaseCommand):
         parser.add_argument("--tasks", type=int, default=size.tasks, help="of all organizations (first start)")
         parser.add_argument("--largest", type=int, default=size.largest, help="tasks of the largest one (first start)")
         parser.add_argument("--gap", type=int, default=DEFAULTS.gap, help="tasks whose message is lost (first start)")
+        plane = parser.add_mutually_exclusive_group()
+        plane.add_argument("--switch-off", metavar="PLANE", help="of the one that runs: a data plane goes down; stop")
+        plane.add_argument("--switch-on", metavar="PLANE", help="of the one that runs: it comes back; stop")
         parser.add_argument("--seed", type=int, default=DEFAULTS.seed, help="of the company (first start)")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -52,7 +56,9 @@ class Command(BaseCommand):
         self._refuse_odd(size, options["gap"])
         plan = Plan(size, options["gap"], options["seed"])
         try:
-            if options["check"]:
+            if options["switch_off"] or options["switch_on"]:
+                self._switch(options)
+            elif options["check"]:
                 self._check(Wish(fresh_folder(options["folder"]), plan, port=0))
             else:
                 self._stay(Wish(options["folder"], plan, options["port"]))
@@ -65,6 +71,12 @@ class Command(BaseCommand):
                 "--organizations must be at least 1, --gap not negative, and --largest between 1 and --tasks.",
                 returncode=2,
             )
+
+    def _switch(self, options: dict[str, Any]) -> None:
+        name, on = options["switch_on"] or options["switch_off"], bool(options["switch_on"])
+        changed = switch_plane(owner_url(options["folder"]), name, on=on)
+        word = "on" if on else "off"
+        self._say(f"Data plane {name} is switched {word}." if changed else f"Data plane {name} was {word} already.")
 
     def _stay(self, wish: Wish) -> None:
         stack = Stack(wish, self._say)
