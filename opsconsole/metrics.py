@@ -17,7 +17,7 @@ from django.conf import settings
 from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.module_loading import autodiscover_modules
-from prometheus_client import CollectorRegistry, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Histogram, disable_created_metrics, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 from redis.exceptions import RedisError
@@ -35,6 +35,7 @@ BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 Read = Callable[[datetime], Iterable[Metric]]
 _registered: dict[str, Read] = {}
 
+disable_created_metrics()  # type: ignore[no-untyped-call]  # a series more for each label, which nobody asks for
 REQUESTS = CollectorRegistry()
 REQUEST_SECONDS = Histogram(
     "opsconsole_http_request_duration_seconds",

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 import redis
@@ -164,6 +166,29 @@ def test_promtool_finds_nothing_to_say(settings: Settings) -> None:
     assert PROMTOOL is not None
     judged = subprocess.run([PROMTOOL, "check", "metrics"], input=page.encode(), capture_output=True, check=False)
     assert (judged.returncode, judged.stdout, judged.stderr) == (0, b"", b"")
+
+
+def test_rules_and_dashboard_ask_for_what_there_is_and_the_docs_have_all_of_it(settings: Settings) -> None:
+    docs = Path(django_settings.BASE_DIR) / "docs"
+    Client().get("/livez")
+    known = {sample[0] for sample in samples_of(text(settings))} | {
+        family.name for family in text_string_to_metric_families(text(settings))
+    }
+    for name in ("alerts.yml", "grafana.json"):
+        asked = set(re.findall(r"opsconsole_[a-z_]+", (docs / "prometheus" / name).read_text(encoding="utf-8")))
+        assert asked
+        assert asked - known == set(), name
+    page = (docs / "observability.md").read_text(encoding="utf-8")
+    families = {family.name for family in text_string_to_metric_families(text(settings))}
+    assert [name for name in families if f"`{name}" not in page] == []
+
+
+@pytest.mark.skipif(PROMTOOL is None, reason="promtool is not on the path (Debian: prometheus)")
+def test_promtool_takes_the_example_rules() -> None:
+    assert PROMTOOL is not None
+    rules = Path(django_settings.BASE_DIR) / "docs" / "prometheus" / "alerts.yml"
+    judged = subprocess.run([PROMTOOL, "check", "rules", str(rules)], capture_output=True, check=False)
+    assert judged.returncode == 0, judged.stderr.decode()
 
 
 def test_names_follow_the_conventions(settings: Settings) -> None:

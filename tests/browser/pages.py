@@ -182,6 +182,14 @@ EXAMPLES = (
     Example("dead-runs-for-a-viewer", "schedules:dead", role="viewer"),
     Example("missed-run-ignore", "schedules:missed_ignore", (lambda scene: scene.missed_run,)),
     Example("limits", "pipeline:limits", role="administrator"),
+    Example("api", "api_docs"),
+    Example("tokens", "tokens"),
+    Example("tokens-of-an-administrator", "tokens", role="administrator"),
+    Example("token-new", "token_new", role="administrator"),
+    Example("token-revoke", "token_revoke", (lambda scene: scene.token,)),
+    Example("trace", "trace", query=lambda scene: f"id={scene.trace}"),
+    Example("trace-of-nothing", "trace", query=lambda _: "id=7f9c24e8-3b12-4fef-91d0-9e0c5a1c2b6d"),
+    Example("trace-wrong", "trace", query=lambda _: "id=nonsense", status=400),
     Example("alerts", "alerts:alerts"),
     Example("alerts-for-a-viewer", "alerts:alerts", role="viewer"),
     Example("alerts-all", "alerts:alerts", query=lambda _: "state=all&severity=critical"),
@@ -208,8 +216,10 @@ EXAMPLES = (
 REDIRECTS = {"home", "records:sources"}
 # What a person never sees as a page: parts that a page fetches, addresses that programs call, and files.
 PARTS = {
+    "api_openapi",
     "healthz",
     "livez",
+    "metrics",
     "ping:code",
     "ping:code_said",
     "ping:name",

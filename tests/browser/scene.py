@@ -32,6 +32,8 @@ class Scene:
     scheduled_run: int
     missed_run: int
     monitor: int
+    token: int
+    trace: UUID
     alert: int
     channel: int
     message: int
@@ -69,6 +71,8 @@ def make_scene(page: Page, console: Console) -> Scene:
         scheduled_run=scheduled_run,
         missed_run=missed_run,
         monitor=monitor,
+        token=make_token(page, console),
+        trace=console.ask("SELECT trace_id FROM sync_batch WHERE id = %s", synced)[0][0],
         alert=alert,
         channel=int(console.ask("SELECT min(id) FROM alerts_channel")[0][0]),
         message=message,
@@ -162,3 +166,13 @@ def raise_alarm(console: Console, monitor: int) -> tuple[int, int]:
     wait_for(lambda: bool(console.ask(told, f"monitor:{monitor}")), "the alert of the monitor is told")
     ((alert, message), *_) = console.ask(told, f"monitor:{monitor}")
     return int(alert), int(message)
+
+
+def make_token(page: Page, console: Console) -> int:
+    """A token of the operator's, as people make one."""
+    page.goto("/tokens/new/")
+    page.get_by_label("Name", exact=True).fill("nightly report")
+    page.get_by_label("sync.view_job").check()
+    page.get_by_role("button", name="Make the token").click()
+    expect(page.locator(".ident")).to_contain_text("ops_")
+    return int(console.ask("SELECT max(id) FROM opsconsole_apitoken")[0][0])
