@@ -8,9 +8,10 @@ class OpsconsoleConfig(AppConfig):
 
     def ready(self) -> None:
         # What is not used here registers itself on import: system checks, the clock's duties, the workers' watch.
-        from opsconsole import access, checks  # noqa: F401
+        from opsconsole import access, checks, telemetry  # noqa: F401
         from opsconsole.api import duties  # noqa: F401
         from opsconsole.clock import outside, watch  # noqa: F401
 
+        telemetry.start()
         # The last app to migrate is unknown here, so roles are granted after each: the work is idempotent and small.
         post_migrate.connect(access.grant_roles, dispatch_uid="opsconsole.grant_roles")

@@ -218,6 +218,7 @@ if env.boolean("TRUST_PROXY_TLS_HEADER", default=False):
 DATA_UPLOAD_MAX_MEMORY_SIZE = 8 * 1024 * 1024
 
 LOG_LEVEL = env.text("LOG_LEVEL", "INFO").upper()
+SENTRY_DSN = env.text("SENTRY_DSN", "")
 LOG_FORMAT = env.text("LOG_FORMAT", "line").lower()
 if LOG_FORMAT not in ("line", "json"):
     raise ImproperlyConfigured(f"LOG_FORMAT is {LOG_FORMAT!r}; allowed are 'line' (the default) and 'json'.")
