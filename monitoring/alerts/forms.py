@@ -104,8 +104,10 @@ class SubscriptionForm(forms.Form):
         label="Only when unacknowledged for",
         help_text="Makes it an escalation, such as 30m. Empty: told at once.",
     )
-    quiet_from = forms.TimeField(required=False, label="Quiet from", help_text="What is critical comes nevertheless.")
-    quiet_to = forms.TimeField(required=False, label="Quiet to")
+    quiet_from = forms.TimeField(
+        required=False, label="Quiet from", help_text="Such as 22:00. What is critical comes nevertheless."
+    )
+    quiet_to = forms.TimeField(required=False, label="Quiet to", help_text="Such as 07:00.")
     zone = forms.CharField(initial="UTC", max_length=64, label="Time zone", help_text="Such as Europe/Paris.")
 
     def clean_zone(self) -> str:

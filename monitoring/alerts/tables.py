@@ -29,7 +29,6 @@ class AlertTable(CardTable):
     severity = BadgeColumn(accessor="level", verbose_name="Severity")
     state = cell("alert_state", accessor="pk", verbose_name="State")
     first_at = WhenColumn(verbose_name="Since")
-    seconds = NumberColumn(verbose_name="For", unit="duration")
     count = NumberColumn(verbose_name="Times")
     who = cell("alert_who", accessor="pk", verbose_name="Who has it")
 
@@ -42,9 +41,7 @@ class NotificationTable(CardTable):
     to = cell("message_to", accessor="pk", verbose_name="To")
     state = cell("message_state", accessor="pk", verbose_name="State")
     created_at = WhenColumn(verbose_name="Queued")
-    last_attempt_at = WhenColumn(verbose_name="Last attempt")
     attempts = NumberColumn(verbose_name="Attempts")
-    last_error = cell("message_error", verbose_name="What was said", empty_values=())
 
 
 class DeadTable(NotificationTable):

@@ -31,8 +31,10 @@ def present(name: str, lasts: timedelta, now: datetime) -> Sequence[Condition]:
     row = SignalState.objects.filter(name=name, tone=Tone.PROBLEM, since__lte=now - lasts).first()
     if row is None:
         return ()
-    seen = {"shown": row.shown, "limit": "" if row.limit == "none" else row.limit, "says": row.sentence}
-    return (Condition(name, title_of(row.sentence), row.action_address or row.address, seen),)
+    title = title_of(row.sentence)
+    more = row.sentence.removeprefix(title).lstrip(". ")
+    seen = {"more": more, "limit": "" if row.limit == "none" else row.limit}
+    return (Condition(name, title, row.action_address or row.address, seen),)
 
 
 def title_of(sentence: str) -> str:
