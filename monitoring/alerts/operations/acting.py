@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from django.db import transaction
 
 from monitoring.alerts.audience import scope_fits
-from monitoring.alerts.models import Alert, AlertEvent, EventKind, Held, Mute, Notification, NotificationState
+from monitoring.alerts.models import About, Alert, AlertEvent, EventKind, Held, Mute, Notification, NotificationState
 from monitoring.alerts.operations.telling import GIVE_UP_AFTER
 from monitoring.alerts.types import type_of
 from opsconsole import audit
@@ -61,7 +61,8 @@ def mute(kind: str, scope: str, until: datetime, actor: audit.Actor, reason: str
         actor, "alerts.muted", f"mute:{made.pk}", reason=reason, kind=kind, scope=scope, until=until.isoformat()
     )
     for alert in _muted_by(made):
-        if Notification.objects.filter(alert=alert).withdraw():
+        # An owner's notice is no business of those who are tired of an alert.
+        if Notification.objects.filter(alert=alert).exclude(about=About.NOTICE).withdraw():
             alert.held, alert.held_until = Held.MUTED, until
             alert.save(update_fields=["held", "held_until"])
             AlertEvent.objects.create(alert=alert, at=now, kind=EventKind.HELD, actor=actor.name, text="Muted")

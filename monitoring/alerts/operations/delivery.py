@@ -18,7 +18,7 @@ from django.db import transaction
 
 from monitoring.alerts.models import About, Alert, ChannelKind, Notification
 from monitoring.alerts.operations import digests, failing
-from monitoring.alerts.operations.settling import settle_delivered, settle_failed
+from monitoring.alerts.operations.settling import settle_delivered, settle_failed, settle_untried
 from monitoring.alerts.operations.telling import destination_name
 from monitoring.alerts.sending import Failure, Message, Target, send
 from monitoring.alerts.texts import render
@@ -31,6 +31,7 @@ PATIENCE = 45.0
 
 AT_ONCE = 8
 LOOKED_AT = 1_000
+UNTRIED = Failure("Its turn did not come.")
 PER_ROUND = 100
 
 
@@ -58,6 +59,8 @@ def deliver(now: datetime, *, only: Alert | None = None) -> int:
     for one, failure in zip(claimed, outcomes, strict=True):
         if failure is None:
             delivered += settle_delivered(one.row, now)
+        elif failure is UNTRIED:
+            settle_untried(one.row)
         else:
             settle_failed(one.row, failure, now, random.random())  # noqa: S311  (jitter)
     return delivered
@@ -124,6 +127,8 @@ def _send(one: Claimed) -> Failure | None:
 
 
 def _outcome(future: Future[Failure | None]) -> Failure | None:
-    if not future.done() or future.cancelled():
+    if future.cancelled():
+        return UNTRIED
+    if not future.done():
         return Failure(f"It was not taken within {PATIENCE:.0f} s.")
     return future.result()

@@ -114,6 +114,7 @@ def resolve(kind: str, subject: str, *, now: datetime, because: str, silently: b
     alert.resolved_at, alert.resolved_because, alert.resolved_silently = now, because, silently
     alert.save(update_fields=["resolved_at", "resolved_because", "resolved_silently"])
     AlertEvent.objects.create(alert=alert, at=now, kind=EventKind.RESOLVED, text=because)
+    alert.notifications.filter(about=About.NOTICE).withdraw()
     if silently or holding.muted_until(alert.kind, alert.scope, now) is not None:
         alert.notifications.withdraw()
     elif alert.held == Held.FLAPPING:

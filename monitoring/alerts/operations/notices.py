@@ -15,7 +15,8 @@ def queue_notice(
     *, key: str, template: str, context: Mapping[str, Json], to: str, now: datetime, alert: Alert | None = None
 ) -> Notification:
     """Queue a mail with this text (`monitoring.alerts.texts`) to this address. Idempotent by `key`: a second call
-    returns the first row. Inside the caller's transaction; raises UsageError without an address."""
+    returns the first row. With `alert` it tells of that one, and is taken back where that is over before it left.
+    Inside the caller's transaction; raises UsageError without an address."""
     if not to:
         raise UsageError(f"The notice {key!r} has no address to go to.")
     row = Notification(

@@ -27,6 +27,16 @@ def settle_delivered(row: Notification, now: datetime) -> bool:
 
 
 @transaction.atomic
+def settle_untried(row: Notification) -> bool:
+    """Its turn did not come in this round: it waits as it did, and that was no attempt."""
+    back = {"state": NotificationState.QUEUED, "lease_until": None}
+    if not Notification.objects.held(row.pk, row.attempts).update(**back, attempts=row.attempts - 1):
+        return False
+    row.members.filter(state=NotificationState.SENDING).update(**back)
+    return True
+
+
+@transaction.atomic
 def settle_failed(row: Notification, failure: Failure, now: datetime, chance: float) -> bool:
     """Tried again with backoff up to its end; a permanent failure ends it at once. False: its lease was over."""
     held = Notification.objects.held(row.pk, row.attempts)

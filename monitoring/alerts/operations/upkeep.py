@@ -44,7 +44,9 @@ def escalate(now: datetime) -> int:
 
 def _to_escalate(subscription: Subscription, interest: Interest, now: datetime) -> list[Alert]:
     """What this channel has not been told of. What its scope or severity leave out is sorted out here."""
-    known = Notification.objects.filter(alert=OuterRef("pk"), channel=subscription.channel_id)
+    known = Notification.objects.filter(alert=OuterRef("pk"), channel=subscription.channel_id).exclude(
+        state=NotificationState.WITHDRAWN
+    )
     waiting = (
         Alert.objects.open()
         .filter(first_at__lte=now - subscription.after, held="")
