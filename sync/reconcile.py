@@ -47,6 +47,11 @@ def recover_silent_ranges(job: Job | None = None) -> int:
     return len(silent)
 
 
+def some_are_ending() -> bool:
+    """Whether a job was asked to end and has not: then `end_stuck_jobs` is wanted."""
+    return Job.objects.filter(state=JobState.CANCELLING).exists()
+
+
 def end_stuck_jobs() -> int:
     """Climb the ladder for every job that was asked to end and does not. Returns for how many something was done.
 

@@ -94,6 +94,8 @@ class ClockLoop:
         if not self._lead():
             return False
         self._due[duty.name] = self._clock() + duty.every
+        if not _is_wanted(duty):
+            return False
         if duty.slow:
             return self._perform_aside(duty)
         _act(duty)
@@ -105,6 +107,18 @@ class ClockLoop:
         if before is not None and not before.done():
             return False
         self._under_way[duty.name] = self._aside.submit(_act_aside, duty)
+        return True
+
+
+def _is_wanted(duty: Duty) -> bool:
+    """Raises what says that the console's database is away. One that cannot say is wanted: then it tells what is
+    wrong."""
+    try:
+        return duty.wanted is None or duty.wanted()
+    except AWAY:
+        raise
+    except Exception:  # as in _act
+        logger.exception("whether duty %s is wanted cannot be told", duty.name)
         return True
 
 

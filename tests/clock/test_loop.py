@@ -286,6 +286,22 @@ class TestSlowDuties:
         bench.run_for(loop, 1)
         assert wait_until(lambda: len(begun) == 2, 5)
 
+    def test_it_is_not_begun_where_it_is_not_wanted(self, bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+        begun: list[int] = []
+        cannot_tell = iter([False, True])
+
+        def wanted() -> bool:
+            if next(cannot_tell):
+                raise ValueError("cannot tell")
+            return False
+
+        loop = bench.loop(Duty("slow", 1, lambda: begun.append(1), slow=True, wanted=wanted))
+        bench.run_for(loop, 1)
+        assert "slow" not in loop._under_way
+        bench.run_for(loop, 1)  # one that cannot tell is begun: then it says itself what is wrong
+        assert wait_until(lambda: begun == [1], 5)
+        assert "whether duty slow is wanted cannot be told" in caplog.text
+
     def test_its_failure_is_logged(self, bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
         def fail() -> None:
             raise ValueError("broken")
