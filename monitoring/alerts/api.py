@@ -1,4 +1,4 @@
-"""Alerts for programs, to read."""
+"""Alerts for programs: read, acknowledge, annotate."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ from django.http import HttpRequest
 from django.shortcuts import get_object_or_404
 from django.utils import timezone
 from ninja import Field, Query, Schema
+from pydantic import AwareDatetime
 
-from monitoring.alerts.access import VIEW
+from monitoring.alerts.access import HANDLE, VIEW
 from monitoring.alerts.models import Alert, AlertEvent, AlertState
+from monitoring.alerts.operations import acting
 from monitoring.alerts.types import Severity
 from opsconsole.api.paging import Page, PagingQuery, page
-from opsconsole.api.routes import Number, Routes
+from opsconsole.api.routes import Number, Routes, Why, actor_of
 
 routes = Routes("Alerts", "alerts")
 
@@ -54,6 +56,21 @@ class AlertFilters(Schema):
     subject: str | None = Field(None, max_length=300)
 
 
+class Acknowledge(Schema):
+    """Somebody has it, until a time within 90 days: nothing escalates until then."""
+
+    until: AwareDatetime = Field(examples=["2026-11-21T18:00:00Z"])
+    note: str = Field("", max_length=1_000)
+
+    model_config = {"extra": "forbid"}
+
+
+class Note(Schema):
+    text: Why
+
+    model_config = {"extra": "forbid"}
+
+
 class AlertEventOut(Schema):
     """A line of an alert's history; `actor` is empty where the console did it by itself."""
 
@@ -81,3 +98,22 @@ def get_alert(request: HttpRequest, number: Number) -> Any:
 @routes.read("{number}/events", VIEW, Page[AlertEventOut], summary="The history of an alert, oldest first")
 def list_alert_events(request: HttpRequest, number: Number, paging: PagingQuery) -> Any:
     return page(AlertEvent.objects.filter(alert=get_object_or_404(Alert, pk=number)), ("id",), paging)
+
+
+@routes.act("{number}/acknowledge", HANDLE, AlertOut, summary="Somebody has the alert, until a time")
+def acknowledge_alert(request: HttpRequest, number: Number, body: Acknowledge) -> Any:
+    alert = get_object_or_404(Alert, pk=number)
+    acting.acknowledge(alert, actor_of(request), body.until, body.note, timezone.now())
+    return get_object_or_404(Alert, pk=number)
+
+
+@routes.act("{number}/unacknowledge", HANDLE, AlertOut, summary="Nobody has the alert any more")
+def unacknowledge_alert(request: HttpRequest, number: Number) -> Any:
+    acting.take_back(get_object_or_404(Alert, pk=number), actor_of(request), timezone.now())
+    return get_object_or_404(Alert, pk=number)
+
+
+@routes.act("{number}/notes", HANDLE, AlertOut, summary="Add a line to the history of an alert")
+def annotate_alert(request: HttpRequest, number: Number, body: Note) -> Any:
+    acting.annotate(get_object_or_404(Alert, pk=number), actor_of(request), body.text, timezone.now())
+    return get_object_or_404(Alert, pk=number)

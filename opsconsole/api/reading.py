@@ -79,7 +79,7 @@ def _described(address: str, method: str, operation: dict[str, Any]) -> Describe
         method=method.upper(),
         path=address,
         summary=operation["summary"],
-        description=operation.get("description", ""),
+        description=operation.get("description", "").replace("`", ""),
         permission=operation["x-permission"],
         parameters=tuple(map(_parameter, operation.get("parameters", ()))),
         body=_example(operation.get("requestBody", {})),
@@ -92,7 +92,7 @@ def _parameter(parameter: dict[str, Any]) -> Parameter:
     bounds = f"{schema.get('minimum', '')} to {schema.get('maximum', '')}" if "maximum" in schema else ""
     length = f"at most {schema['maxLength']:,} characters" if "maxLength" in schema else ""
     kind = ", ".join(part for part in (schema.get("type", "word"), bounds, length) if part)
-    description = parameter.get("description", "")
+    description = parameter.get("description", "").replace("`", "")
     return Parameter(parameter["name"], parameter["in"], parameter["required"], kind, description)
 
 

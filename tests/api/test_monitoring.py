@@ -188,6 +188,20 @@ def test_alerts(viewer: Program) -> None:
     assert viewer.get("alerts", {"state": "resolved"}).json()["items"] == []
 
 
+def test_alerts_are_acknowledged_and_annotated(ops: Program, viewer: Program) -> None:
+    here = f"alerts/{run_failed().pk}"
+    until = (timezone.now() + timedelta(hours=2)).isoformat()
+    assert viewer.post(f"{here}/acknowledge", {"until": until}).status_code == 403
+    assert ops.post(f"{here}/acknowledge", {"until": until, "note": "on it"}).json()["state"] == "acknowledged"
+    late = ops.post(f"{here}/acknowledge", {"until": "2020-01-01T00:00:00Z"})
+    assert "has to be after now" in problem_of(late)["detail"]
+    assert ops.post(f"{here}/notes", {"text": "the disk was full"}).status_code == 200
+    assert ops.post(f"{here}/unacknowledge").json()["state"] == "open"
+    assert "Nobody has acknowledged" in problem_of(ops.post(f"{here}/unacknowledge"))["detail"]
+    kinds = [one["kind"] for one in ops.get(f"{here}/events").json()["items"]]
+    assert [one for one in kinds if one != "told"] == ["opened", "acknowledged", "note", "unacknowledged"]
+
+
 def test_the_audit_log_is_read(ops: Program, viewer: Program) -> None:
     job = make_job()
     ops.post(f"jobs/{job.pk}/cancel", WHY)
