@@ -25,6 +25,7 @@ from benchmarks.stage import Stage, open_stage, say
 HERE = Path(__file__).parent
 RESULTS = HERE / "results.json"
 BENCHMARKS = (
+    "abandonment",
     "affected",
     "check",
     "clock",

@@ -76,6 +76,8 @@ def _healthy(
     # A counter that rose says that it was not healthy all the time between the looks.
     broken = facts.failures > past.failures or facts.restarts > past.restarts
     since = past.healthy_since if past.healthy_since is not None and not broken else now
+    if past.failing_since is None and since == past.healthy_since:
+        return seen  # as nearly always: nothing to write
     if past.failing_since is None or now - since >= clean:
         return replace(seen, healthy_since=since, failing_since=None, failing_unknown=NO_TIME, restarts_before=0)
     return replace(seen, healthy_since=since, failing_unknown=past.failing_unknown + unseen)
@@ -111,6 +113,8 @@ def _quiet(seen: Remembered, facts: Facts, past: Remembered, unseen: timedelta, 
         return replace(seen, quiet_since=None, quiet_uncounted=NO_TIME)
     failing = seen.failing_since is not None or past.failing_since is not None
     uncounted = max(now - past.looked_at, NO_TIME) if failing else unseen
+    if since == past.quiet_since and not uncounted:
+        return seen
     if since == past.quiet_since:
         return replace(seen, quiet_uncounted=past.quiet_uncounted + uncounted)
     return replace(seen, quiet_since=since, quiet_uncounted=min(uncounted, now - since))

@@ -381,7 +381,7 @@ class TrackedSource:
     healthy_within: float = 900.0
     most_disabled: int = 5
     most_disabled_percent: int = 2
-    statement_timeout: float = 60.0
+    statement_timeout: float = 300.0
     connect_timeout: float = 5.0
     disable: DisableWay | None = None
 

@@ -56,7 +56,7 @@ def _tracked_source(fields: Fields, source: Source) -> TrackedSource:
         healthy_within=fields.duration("healthy_within", 15 * MINUTE, minimum=10, maximum=DAY),
         most_disabled=fields.integer("most_disabled", 5, minimum=0, maximum=10_000),
         most_disabled_percent=fields.integer("most_disabled_percent", 2, minimum=0, maximum=100),
-        statement_timeout=fields.duration("statement_timeout", 60.0, minimum=0.1, maximum=3_600),
+        statement_timeout=fields.duration("statement_timeout", 300.0, minimum=0.1, maximum=3_600),
         connect_timeout=fields.duration("connect_timeout", 5.0, minimum=1, maximum=60),
         disable=_disable(fields),
     )

@@ -72,6 +72,10 @@ def channel(scene: Scene) -> int:
     return scene.channel
 
 
+def tracked(scene: Scene) -> int:
+    return scene.tracked
+
+
 def ways(way: str) -> Callable[[Scene], str]:
     return lambda _: f"way={way}"
 
@@ -211,6 +215,22 @@ EXAMPLES = (
     Example("message", "alerts:message", (lambda scene: scene.message,)),
     Example("texts", "alerts:texts"),
     Example("text", "alerts:text", (lambda _: "alerts-alert-fired",)),
+    Example("tracked-tasks", "abandonment:tasks"),
+    Example("tracked-tasks-failing", "abandonment:tasks", query=lambda _: "state=failing&age=30"),
+    Example("tracked-tasks-wrong", "abandonment:tasks", query=lambda _: "state=odd", status=400),
+    Example("tracked-task", "abandonment:task", (tracked,)),
+    Example("tracked-task-for-a-viewer", "abandonment:task", (tracked,), role="viewer"),
+    Example("tracked-task-keep", "abandonment:keep", (tracked,)),
+    Example("tracked-task-keep-no-longer", "abandonment:keep_no_longer", (tracked,)),
+    Example("tracked-task-exempt", "abandonment:exempt", (tracked,)),
+    Example("tracked-task-exempt-no-longer", "abandonment:exempt_no_longer", (tracked,)),
+    Example("tracked-task-warn", "abandonment:warn", (tracked,)),
+    Example("tracked-task-disable", "abandonment:disable", (tracked,)),
+    Example("tracked-task-enable", "abandonment:enable", (tracked,)),
+    Example("tracked-policies", "abandonment:policies", role="administrator"),
+    Example("tracked-policy-add", "abandonment:policy_add", role="administrator"),
+    Example("tracked-policy", "abandonment:policy", (lambda scene: scene.policy,), role="administrator"),
+    Example("tracked-policy-remove", "abandonment:policy_remove", (lambda scene: scene.policy,), role="administrator"),
 )
 
 REDIRECTS = {"home", "records:sources"}
@@ -234,6 +254,7 @@ PARTS = {
     "schedules:run_live",
 }
 FILES = {
+    "abandonment:tasks_csv",
     "audit_csv",
     "records:counts_csv",
     "records:stuck_csv",

@@ -37,6 +37,8 @@ class Scene:
     alert: int
     channel: int
     message: int
+    tracked: int
+    policy: int
     audit_entry: int
 
 
@@ -76,6 +78,8 @@ def make_scene(page: Page, console: Console) -> Scene:
         alert=alert,
         channel=int(console.ask("SELECT min(id) FROM alerts_channel")[0][0]),
         message=message,
+        tracked=track(console),
+        policy=make_policy(console),
         audit_entry=int(console.ask("SELECT max(id) FROM opsconsole_auditentry WHERE reason <> ''")[0][0]),
         worker=str(
             console.ask("SELECT name FROM pipeline_workerbeat WHERE seen = '' ORDER BY beat_at DESC LIMIT 1")[0][0]
@@ -176,3 +180,20 @@ def make_token(page: Page, console: Console) -> int:
     page.get_by_role("button", name="Make the token").click()
     expect(page.locator(".ident")).to_contain_text("ops_")
     return int(console.ask("SELECT max(id) FROM opsconsole_apitoken")[0][0])
+
+
+def track(console: Console) -> int:
+    """A capture that has been failing for more than a month."""
+    abandoned = "SELECT id FROM abandonment_trackedtask WHERE trouble = 'abandoned' ORDER BY id"
+    wait_for(lambda: bool(console.ask(abandoned)), "the clock has found abandoned tasks")
+    return int(console.ask(abandoned)[0][0])
+
+
+def make_policy(console: Console) -> int:
+    """For a scope that has no task, so that it does nothing."""
+    made = console.ask(
+        "INSERT INTO abandonment_policy (scope, kind, failing_stage, idle_stage, failing_after, idle_after,"
+        " watch_after, notice, recency, lasting, reminders, changed_at, changed_by) VALUES ('ap-1', '*', 2, 1,"
+        " '30 days', '60 days', '14 days', '7 days', '14 days', '2 hours', '[72, 24]', now(), 'ann') RETURNING id"
+    )
+    return int(made[0][0])

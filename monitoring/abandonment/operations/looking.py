@@ -25,7 +25,6 @@ from monitoring.abandonment.operations.storing import (
     is_worth_writing,
     read_stored,
     row_of,
-    seen_until,
     write_rows,
 )
 from monitoring.abandonment.rules import PolicyBook
@@ -146,7 +145,7 @@ def take(around: Around, portion: Sequence[SeenTask], looked: Looked) -> None:
     rows, acts, flips = [], [], []
     for seen in portion:
         before = stored.get(seen.key)
-        past = seen_until(before, around.looked_at) if before else None
+        past = before.memory(around.looked_at) if before else None
         rules = around.policies.rules(seen.scope, seen.kind)
         circumstances = around.circumstances(seen.scope, delivered.get(before["id"]) if before else None)
         found = evaluate(seen.facts, past, rules, around.now, circumstances)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from operator import attrgetter, itemgetter
 from typing import Any
 
+import psycopg
 from django.db import connection
 from psycopg import sql
+from psycopg.pq import Format
 
 from monitoring.abandonment.evaluator import Evaluation
 from monitoring.abandonment.facts import Notice, Remembered, Trouble
@@ -30,13 +33,21 @@ _MOVING = ("last_healthy_at", "last_data_at")
 COLUMNS = ("source", "key", *_SEEN, *_MOVING, *_MEMORY, *_DERIVED)
 _READ = (*COLUMNS, "exempt", "keep_until", "id")
 _AT = {name: place for place, name in enumerate(_READ)}
-_STILL = tuple(
-    place
-    for name, place in _AT.items()
-    if name not in (*_MOVING, "looked_at", "quiet_since", "exempt", "keep_until", "id")
+_STILL = itemgetter(
+    *(place for name, place in _AT.items() if name in COLUMNS and name not in (*_MOVING, "looked_at", "quiet_since"))
 )
+_OF_MEMORY = attrgetter(*_MEMORY)
+_FIRST = (
+    *("first_seen_at", "looked_at", "enabled", "enabled_since", "healthy_since", "failing_since"),
+    *("failing_unknown", "quiet_since", "quiet_uncounted", "failures", "restarts", "restarts_before"),
+)
+_REMEMBERED = itemgetter(*(_AT[f"seen_{name}" if name in ("failures", "restarts") else name] for name in _FIRST))
 _TABLE = sql.Identifier(TrackedTask._meta.db_table)
 _NAMES = sql.SQL(", ").join(map(sql.Identifier, COLUMNS))
+_READ_ROWS = sql.SQL("SELECT {} FROM {} WHERE source = %s AND key = ANY(%s) ORDER BY key FOR UPDATE").format(
+    sql.SQL(", ").join(map(sql.Identifier, _READ)), _TABLE
+)
+_TIMES = psycopg.adapters.get_loader(psycopg.adapters.types["timestamptz"].oid, Format.TEXT)
 _MAKE = sql.SQL("CREATE TEMP TABLE tracked_look ON COMMIT DROP AS SELECT {} FROM {} LIMIT 0").format(_NAMES, _TABLE)
 _COPY = sql.SQL("COPY tracked_look ({}) FROM STDIN").format(_NAMES)
 _WISHES = {"exempt": False, "wish_reason": "", "wish_by": ""}
@@ -63,22 +74,32 @@ class Stored:
     def __getitem__(self, name: str) -> Any:
         return self.values[_AT[name]]
 
-    @property
-    def memory(self) -> Remembered:
+    def memory(self, seen_until: datetime | None = None) -> Remembered:
+        """What is remembered of it; `seen_until` is a later look that saw it, too, and did not write that down."""
+        known: dict[str, Any] = dict(zip(_FIRST, _REMEMBERED(self.values), strict=True))
+        if seen_until is not None and self["gone_at"] is None:
+            known["looked_at"] = max(known["looked_at"], seen_until)
         number = self["notice_number"]
         return Remembered(
-            **{name: self[name] for name in SAME_FIELDS},
-            failures=self["seen_failures"],
-            restarts=self["seen_restarts"],
+            **known,
             trouble=Trouble(self["trouble"]) if self["trouble"] else None,
+            trouble_since=self["trouble_since"],
+            forced_at=self["forced_at"],
             notice=None if number is None else Notice(*(self[name] for name in _NOTICE)),
+            notices=self["notices"],
+            exempt=self["exempt"],
+            keep_until=self["keep_until"],
         )
 
 
 def read_stored(source: str, keys: Sequence[str]) -> dict[str, Stored]:
-    """The rows of these keys, locked until the transaction ends. One query."""
-    rows = TrackedTask.objects.filter(source=source, key__in=keys).order_by("key").select_for_update()
-    return {row[1]: Stored(row) for row in rows.values_list(*_READ)}
+    """The rows of these keys, locked until the transaction ends. One query, past Django's own loading of times, which
+    would take a third of a look."""
+    with connection.cursor() as cursor, connection.wrap_database_errors:
+        plain = cursor.connection.cursor()
+        plain.adapters.register_loader("timestamptz", _TIMES)
+        plain.execute(_READ_ROWS, (source, list(keys)))
+        return {row[1]: Stored(row) for row in plain}
 
 
 def row_of(source: str, seen: SeenTask, found: Evaluation) -> tuple[Any, ...]:
@@ -91,7 +112,7 @@ def row_of(source: str, seen: SeenTask, found: Evaluation) -> tuple[Any, ...]:
         *(seen.title, seen.kind, facts.owner, seen.scope, facts.enabled, facts.has_shards, facts.protected),
         *(facts.healthy, facts.data_known, facts.created_at, facts.changed_at, facts.failures, facts.restarts),
         *(seen.last_error, seen.link, facts.last_healthy_at, facts.last_data_at),
-        *(getattr(state, name) for name in _MEMORY),
+        *_OF_MEMORY(state),
         *(TaskState(found.status.value).value, found.hold.value, state.failures, state.restarts),
         state.trouble.value if state.trouble else "",
         *((None, "", None, None, None, None) if notice is None else (getattr(notice, name) for name in NOTICE_FIELDS)),
@@ -103,8 +124,7 @@ def is_worth_writing(row: tuple[Any, ...], stored: Stored | None, now: datetime)
     """Whether more has changed than always does, or the row is an hour old."""
     if stored is None or now - stored["looked_at"] >= REFRESHED:
         return True
-    before = stored.values
-    return any(row[place] != before[place] for place in _STILL)
+    return bool(_STILL(row) != _STILL(stored.values))
 
 
 def write_rows(rows: Iterable[tuple[Any, ...]]) -> None:
@@ -116,11 +136,3 @@ def write_rows(rows: Iterable[tuple[Any, ...]]) -> None:
                 copy.write_row(row)
         cursor.execute(_MERGE)
         cursor.execute("DROP TABLE tracked_look")
-
-
-def seen_until(stored: Stored, source_looked_at: datetime | None) -> Remembered:
-    """Its memory; a task that its source still had at its last look was seen then, whether or not that was written."""
-    memory = stored.memory
-    if source_looked_at is None or stored["gone_at"] is not None or source_looked_at <= memory.looked_at:
-        return memory
-    return replace(memory, looked_at=source_looked_at)
