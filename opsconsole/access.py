@@ -31,18 +31,22 @@ ROLE_ORDER = (Role.VIEWER, Role.OPERATOR, Role.ADMINISTRATOR)
 
 @dataclass(frozen=True)
 class Permission:
-    """`name` is Django's `app.codename`; `role` the lowest role that holds it."""
+    """`name` is Django's `app.codename`; `role` the lowest role that holds it.
+
+    `elevated`: what it allows publishes, cancels, disables, deletes or changes a policy, so that whoever does it on a
+    page has to have confirmed lately who they are (`signin/elevation.py`)."""
 
     name: str
     role: Role
+    elevated: bool = False
 
 
 _declared: dict[str, Permission] = {}
 
 
-def permission(name: str, role: Role) -> Permission:
+def permission(name: str, role: Role, *, elevated: bool = False) -> Permission:
     """Declare that `role`, and every role above it, holds the permission `name` (`app.codename`)."""
-    declared = Permission(name, role)
+    declared = Permission(name, role, elevated)
     _declared[name] = declared
     return declared
 
@@ -60,17 +64,33 @@ def held_by(role: Role) -> tuple[str, ...]:
 View: TypeAlias = Callable[Concatenate[HttpRequest, P], HttpResponseBase]
 
 
-def requires(needed: Permission) -> Callable[[View[P]], View[P]]:
-    """Let a view run only for a user who holds `needed`; otherwise 403. Tests read `view.permission`."""
+Elevated: TypeAlias = bool | Callable[..., bool]
+
+
+def requires(needed: Permission, *, elevated: Elevated | None = None) -> Callable[[View[P]], View[P]]:
+    """Let a view run only for a user who holds `needed`; otherwise 403. Tests read `view.permission`.
+
+    A POST asks for elevation where `needed` does; `elevated` says otherwise for this one view, for some requests only
+    where it is a function of what the view gets. Tests read `view.elevated`.
+    """
+    asks = needed.elevated if elevated is None else elevated
 
     def decorate(view: View[P]) -> View[P]:
         @wraps(view)
         def guarded(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
             if not request.user.has_perm(needed.name):
                 raise PermissionDenied(f"This needs the permission {needed.name}.")
+            if request.method == "POST" and (asks(request, *args, **kwargs) if callable(asks) else asks):
+                # Here and not above: permissions are declared before Django has loaded the apps that this needs.
+                from opsconsole.signin.elevation import confirmation
+
+                answer = confirmation(request)
+                if answer is not None:
+                    return answer
             return view(request, *args, **kwargs)
 
         guarded.permission = needed  # type: ignore[attr-defined]
+        guarded.elevated = asks  # type: ignore[attr-defined]
         return guarded
 
     return decorate

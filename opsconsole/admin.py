@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from allauth.account.models import EmailAddress
+from allauth.mfa.models import Authenticator
+from allauth.socialaccount.models import SocialAccount, SocialApp, SocialToken
+from allauth.usersessions.models import UserSession
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin
 from django.http import HttpRequest
@@ -16,6 +20,11 @@ if TYPE_CHECKING:
     EntryBase = admin.ModelAdmin[AuditEntry]
 else:  # generic in the type stubs only
     PersonBase, EntryBase = UserAdmin, admin.ModelAdmin
+
+# Registered by the library for whoever has every right: they would show secrets, and change what is not audited.
+for library_model in (Authenticator, EmailAddress, SocialAccount, SocialApp, SocialToken, UserSession):
+    if admin.site.is_registered(library_model):
+        admin.site.unregister(library_model)
 
 MANAGE_USERS = tuple(permission(f"opsconsole.{verb}_user", Role.ADMINISTRATOR) for verb in ("view", "add", "change"))
 

@@ -11,6 +11,7 @@ class OpsconsoleConfig(AppConfig):
         from opsconsole import access, checks, telemetry  # noqa: F401
         from opsconsole.api import duties  # noqa: F401
         from opsconsole.clock import outside, watch  # noqa: F401
+        from opsconsole.signin import events  # noqa: F401
 
         telemetry.start()
         # The last app to migrate is unknown here, so roles are granted after each: the work is idempotent and small.

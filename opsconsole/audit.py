@@ -10,11 +10,14 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
+from allauth.core.internal.httpkit import get_client_ip
 from django.contrib.auth.models import AnonymousUser
 from django.http import HttpRequest
 
 from opsconsole import trace
 from opsconsole.models import AuditEntry
+
+LONGEST_TICKET = 100
 
 
 class Door(StrEnum):
@@ -46,7 +49,22 @@ class Actor:
 def actor_of(request: HttpRequest) -> Actor:
     user = request.user
     assert not isinstance(user, AnonymousUser), "routes need a login"
-    return Actor(user.get_username(), Door.PAGE, user.pk, request.META.get("REMOTE_ADDR", ""))
+    # Here and not above: models of the libraries below are there only when Django has loaded all apps.
+    from opsconsole.signin.elevation import elevation_of
+
+    return Actor(
+        user.get_username(),
+        Door.PAGE,
+        user.pk,
+        address_of(request),
+        elevation=elevation_of(request),
+        ticket=request.POST.get("ticket", "").strip()[:LONGEST_TICKET],
+    )
+
+
+def address_of(request: HttpRequest) -> str:
+    """The client's address; behind proxies that the settings trust, the one they saw."""
+    return get_client_ip(request) or ""
 
 
 def actor_of_command() -> Actor:

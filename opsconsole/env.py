@@ -95,6 +95,17 @@ def words(name: str, default: tuple[str, ...] = (), environ: Mapping[str, str] =
     return [word.strip() for word in value.split(",") if word.strip()]
 
 
+def pairs(name: str, environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """A comma-separated list of `this=that`."""
+    found = {}
+    for one in words(name, (), environ):
+        this, equals, that = (part.strip() for part in one.rpartition("="))
+        if not (this and equals and that):
+            raise ImproperlyConfigured(f"{name} has {one!r}, which is no pair; their-group=operator is.")
+        found[this] = that
+    return found
+
+
 def networks(name: str, environ: Mapping[str, str] = os.environ) -> list[str]:
     """A comma-separated list of addresses and networks (`10.0.0.0/8`)."""
     found = words(name, (), environ)

@@ -19,8 +19,8 @@ class User(AbstractUser):
 
 USE_CONSOLE = permission("opsconsole.use_console", Role.VIEWER)
 VIEW_METRICS = permission("opsconsole.view_metrics", Role.VIEWER)
-OWN_TOKENS = permission("opsconsole.own_tokens", Role.VIEWER)
-MANAGE_TOKENS = permission("opsconsole.manage_tokens", Role.ADMINISTRATOR)
+OWN_TOKENS = permission("opsconsole.own_tokens", Role.VIEWER, elevated=True)
+MANAGE_TOKENS = permission("opsconsole.manage_tokens", Role.ADMINISTRATOR, elevated=True)
 
 
 class Lease(models.Model):

@@ -50,13 +50,19 @@ if IN_PRODUCTION:
     refuse_unsafe_production()
 
 INSTALLED_APPS = [
-    "django.contrib.admin",
+    "opsconsole.admin_site.ConsoleAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
     "django.contrib.humanize",
+    "allauth",
+    "allauth.account",
+    "allauth.mfa",
+    "allauth.socialaccount",
+    "allauth.socialaccount.providers.openid_connect",
+    "allauth.usersessions",
     "csp",
     "django_htmx",
     "django_rq",
@@ -82,6 +88,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.auth.middleware.LoginRequiredMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "opsconsole.middleware.SentenceErrorMiddleware",
@@ -116,12 +123,63 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
-LOGIN_URL = "login"
+LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "home"
-LOGOUT_REDIRECT_URL = "login"
+LOGOUT_REDIRECT_URL = "account_login"
+AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
+SESSION_COOKIE_AGE = 60 * 60 * env.integer("SESSION_HOURS", 12, minimum=1)
+# What acts on customers' data asks for a password or second factor that is not older than this.
+ELEVATION_SECONDS = 60 * env.integer("ELEVATION_MINUTES", 15, minimum=1)
+
+# django-allauth: nobody signs up, nobody is mailed, and attempts are counted for all processes together.
+ACCOUNT_ADAPTER = "opsconsole.signin.adapters.AccountAdapter"
+ACCOUNT_LOGIN_METHODS = {"username"}
+ACCOUNT_SIGNUP_FIELDS = ["username*", "password1*"]
+ACCOUNT_EMAIL_VERIFICATION = "none"
+ACCOUNT_SESSION_REMEMBER = True  # no such question: a session ends after SESSION_HOURS
+ACCOUNT_SESSION_COOKIE_AGE = SESSION_COOKIE_AGE
+ACCOUNT_RATE_LIMITS = {
+    # Five wrong passwords for a name lock it for five minutes, whoever types; ten a minute from one address.
+    "login": "60/m/ip",
+    "login_failed": "10/m/ip,5/5m/key",
+    "reauthenticate": "10/m/user",
+}
+ALLAUTH_TRUSTED_PROXY_COUNT = env.integer("TRUSTED_PROXY_COUNT", 0)
+MFA_ADAPTER = "opsconsole.signin.adapters.SecondFactorAdapter"
+MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_PASSKEY_LOGIN_ENABLED = True
+MFA_TOTP_ISSUER = "Opsconsole"
+MFA_TOTP_TOLERANCE = 1  # half a minute of a phone's clock being wrong
+MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = not IN_PRODUCTION
+
+# One identity provider by OpenID Connect; its groups give the roles: OIDC_GROUPS="their-group=operator, …".
+OIDC_SERVER = env.text("OIDC_SERVER", "")
+OIDC_NAME = env.text("OIDC_NAME", "single sign-on")
+OIDC_GROUPS_CLAIM = env.text("OIDC_GROUPS_CLAIM", "groups")
+OIDC_GROUPS = env.pairs("OIDC_GROUPS")
+SOCIALACCOUNT_ADAPTER = "opsconsole.signin.adapters.ProviderAdapter"
+SOCIALACCOUNT_AUTO_SIGNUP = True
+SOCIALACCOUNT_STORE_TOKENS = False
+SOCIALACCOUNT_PROVIDERS = {
+    "openid_connect": {
+        "OAUTH_PKCE_ENABLED": True,
+        "APPS": [
+            {
+                "provider_id": "sso",
+                "name": OIDC_NAME,
+                "client_id": env.text("OIDC_CLIENT_ID", ""),
+                "secret": env.text("OIDC_CLIENT_SECRET", ""),
+                "settings": {"server_url": OIDC_SERVER},
+            }
+        ]
+        if OIDC_SERVER
+        else [],
+    }
+}
 
 # RQ carries messages; truth is in PostgreSQL. JSON everywhere: a pickle from Redis would be code.
 REDIS_URL = env.text("REDIS_URL", "redis://127.0.0.1:6379/0")
+CACHES = {"default": {"BACKEND": "opsconsole.cache.SteadyCache", "KEY_PREFIX": "opsconsole"}}
 QUEUES = ("high", "default", "low")
 RQ_QUEUES = {
     name: {"URL": REDIS_URL, "SERIALIZER": "rq.serializers.JSONSerializer", "DEFAULT_TIMEOUT": -1} for name in QUEUES

@@ -1,7 +1,6 @@
 """Every address of the console. Each part brings its own."""
 
 from django.contrib import admin
-from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import include, path
 
 from opsconsole import views
@@ -13,8 +12,7 @@ from opsconsole.trace_page import trace_page
 
 urlpatterns = [
     path("", views.home, name="home"),
-    path("login/", LoginView.as_view(redirect_authenticated_user=True), name="login"),
-    path("logout/", LogoutView.as_view(), name="logout"),
+    path("", include("opsconsole.signin.urls")),
     path("admin/login/", views.admin_login),
     path("admin/", admin.site.urls),
     path("styleguide/", views.styleguide_page, name="styleguide"),

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from django import forms
 
+from opsconsole.audit import LONGEST_TICKET
 from opsconsole.errors import ConsoleError, UsageError
 from sync.models import BatchState, Mode, SkipReason
 
@@ -66,6 +67,7 @@ class ReasonForm(forms.Form):
         help_text="Kept on the audit log: what would a colleague ask tomorrow?",
         error_messages={"required": "Say why, in a few words."},
     )
+    ticket = forms.CharField(required=False, max_length=LONGEST_TICKET, help_text="Its number in another system.")
 
 
 class StepForm(ReasonForm):
@@ -76,6 +78,7 @@ class StepForm(ReasonForm):
 
 class OptionalReasonForm(forms.Form):
     reason = forms.CharField(required=False, max_length=LONGEST_REASON, help_text="Kept on the audit log.")
+    ticket = forms.CharField(required=False, max_length=LONGEST_TICKET, help_text="Its number in another system.")
 
 
 class SkipForm(forms.Form):

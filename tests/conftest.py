@@ -9,7 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from allauth.account.internal.flows.login import get_authentication_records, record_authentication
 from django.conf import settings
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.contrib.auth.signals import user_logged_in
+from django.http import HttpRequest
 
 from opsconsole import env, estate
 from opsconsole.demo.addresses import ServerAddresses
@@ -51,3 +55,16 @@ def servers(embedded_servers: EmbeddedServers) -> ServerAddresses:
 @pytest.fixture(scope="session")
 def django_db_modify_db_settings(servers: ServerAddresses) -> None:
     """pytest-django's hook before the test database is made: every database test runs on the embedded PostgreSQL."""
+
+
+def _confirm(request: HttpRequest, user: AbstractBaseUser, **kwargs: object) -> None:
+    if not get_authentication_records(request, user):
+        record_authentication(request, user, "password")
+
+
+@pytest.fixture(autouse=True)
+def elevated_sessions() -> Iterator[None]:
+    """Whoever a test logs in, by whatever way, has just confirmed who they are: elevation has tests of its own."""
+    user_logged_in.connect(_confirm)
+    yield
+    user_logged_in.disconnect(_confirm)

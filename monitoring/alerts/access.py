@@ -4,4 +4,4 @@ from opsconsole.access import Role, permission
 
 VIEW = permission("alerts.view_alerts", Role.VIEWER)
 HANDLE = permission("alerts.handle_alerts", Role.OPERATOR)
-CHANGE = permission("alerts.change_channels", Role.ADMINISTRATOR)
+CHANGE = permission("alerts.change_channels", Role.ADMINISTRATOR, elevated=True)

@@ -3,5 +3,5 @@
 from opsconsole.access import Role, permission
 
 VIEW = permission("schedules.view_schedules", Role.VIEWER)
-RUN = permission("schedules.run_scheduled", Role.OPERATOR)
-CHANGE = permission("schedules.change_schedules", Role.ADMINISTRATOR)
+RUN = permission("schedules.run_scheduled", Role.OPERATOR, elevated=True)
+CHANGE = permission("schedules.change_schedules", Role.ADMINISTRATOR, elevated=True)

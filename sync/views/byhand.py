@@ -122,8 +122,12 @@ def sync_tasks(request: HttpRequest) -> HttpResponse:
     return _page(request, Way.TASKS, form, preview, start)
 
 
+def publishes(request: HttpRequest) -> bool:
+    return request.POST.get("mode") != Mode.REPORT
+
+
 @require_POST
-@requires(RUN)
+@requires(RUN, elevated=publishes)
 def sync_window(request: HttpRequest) -> HttpResponse:
     """Queue one organization's window, in the mode of the button that was pressed."""
     start = SyncWindowForm(request.POST)
@@ -145,7 +149,7 @@ def sync_window(request: HttpRequest) -> HttpResponse:
 
 
 @require_POST
-@requires(RUN)
+@requires(RUN, elevated=False)
 def plan_windows(request: HttpRequest) -> HttpResponse:
     """Make the plan of a batch over a window, and go there. With only a list of organizations: show the form for it."""
     if "which" not in request.POST:

@@ -31,8 +31,13 @@ FROM_BATCH = {
 }
 
 
+def publishes(request: HttpRequest, number: int) -> bool:
+    """Whether starting the plan would publish."""
+    return BatchPlan.objects.filter(pk=number, options__options__mode=Mode.SYNC).exists()
+
+
 @require_http_methods(["GET", "HEAD", "POST"])
-@requires(RUN)
+@requires(RUN, elevated=False)
 def new_batch(request: HttpRequest) -> HttpResponse:
     """The options, with defaults from the address; a POST makes the plan and shows it."""
     form = BatchForm(request.POST if request.method == "POST" else None, initial=request.GET.dict())
@@ -48,7 +53,7 @@ def new_batch(request: HttpRequest) -> HttpResponse:
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@requires(RUN)
+@requires(RUN, elevated=publishes)
 def plan_page(request: HttpRequest, number: int) -> HttpResponse:
     """What would be queued; a POST with its hash queues exactly that, or says what changed and shows a new plan."""
     plan = get_object_or_404(BatchPlan.objects.select_related("batch"), pk=number)
@@ -100,7 +105,7 @@ def _content(plan: BatchPlan, contents: PlanContents, form: StartForm) -> dict[s
 
 
 @require_POST
-@requires(RUN)
+@requires(RUN, elevated=False)
 def plan_from_batch(request: HttpRequest, number: int, what: str) -> HttpResponseRedirect:
     """A plan for what is missing of a batch, for the same again, or for another report on it."""
     batch = get_object_or_404(Batch, pk=number)

@@ -81,7 +81,7 @@ def ways(way: str) -> Callable[[Scene], str]:
 
 
 EXAMPLES = (
-    Example("login", "login", role=None),
+    Example("login", "account_login", role=None),
     Example("styleguide", "styleguide", role="administrator"),
     Example("affected", "sync:affected"),
     Example("affected-wrong", "sync:affected", query=lambda _: "from=yesterday&to=&min=-1", status=400),
@@ -91,6 +91,13 @@ EXAMPLES = (
     Example("affected-run-for-a-viewer", "sync:affected_run", (run,), role="viewer"),
     Example("affected-estimate", "sync:affected_estimate", (run,)),
     Example("affected-why", "sync:affected_why", (run, organization)),
+    Example("account", "mfa_index"),
+    Example("account-password", "account_change_password"),
+    Example("account-app", "mfa_activate_totp"),
+    Example("account-passkeys", "mfa_list_webauthn"),
+    Example("account-passkey-add", "mfa_add_webauthn"),
+    Example("account-sessions", "sessions"),
+    Example("account-inactive", "account_inactive", role=None),
     Example("audit", "audit"),
     Example("audit-wrong", "audit", query=lambda _: "trace=nonsense&start=yesterday", status=400),
     Example("audit-entry", "audit_entry", (lambda scene: scene.audit_entry,)),
@@ -253,6 +260,14 @@ PARTS = {
     "pipeline:workers_live",
     "schedules:run_live",
 }
+# Pages of somebody with a second factor, whom the test of signing in walks.
+WITH_A_FACTOR = {
+    "mfa_authenticate",
+    "mfa_deactivate_totp",
+    "mfa_generate_recovery_codes",
+    "mfa_remove_webauthn",
+    "mfa_view_recovery_codes",
+}
 FILES = {
     "abandonment:tasks_csv",
     "audit_csv",
@@ -273,7 +288,9 @@ POSTS = {
     "alerts:note",
     "alerts:unacknowledge",
     "alerts:unsubscribe",
-    "logout",
+    "account_logout",
+    "mfa_login_webauthn",
+    "session_end",
     "records:limits_reset",
     "records:stuck_stage",
     "schedules:missed_run",

@@ -15,8 +15,7 @@ from opsconsole import navigation
 from opsconsole.access import Permission, Role
 from opsconsole.models import User
 
-# Views without a permission of ours: who is not logged in needs the first two; the administration has its own.
-EXEMPT_ROUTES = {"login/", "logout/"}
+EXEMPT_ROUTES: set[str] = set()
 
 
 def routes(resolver: URLResolver | None = None, prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -30,6 +29,45 @@ def routes(resolver: URLResolver | None = None, prefix: str = "") -> Iterator[tu
 
 def guarded_routes() -> list[tuple[str, Any]]:
     return [(route, view) for route, view in routes() if route not in EXEMPT_ROUTES and not route.startswith("admin/")]
+
+
+# Every page that takes a POST and does not ask for elevation: what it changes publishes, cancels, disables and deletes
+# nothing. A new one is added to this list or declares that it asks.
+WITHOUT_ELEVATION = {
+    # One's own way in: these ask by themselves, for looking as well; ending one's own session needs none.
+    *("account/", "account/app/", "account/app/remove/", "account/codes/", "account/codes/new/", "account/passkeys/"),
+    *("account/passkeys/<int:pk>/remove/", "account/passkeys/add/", "account/password/"),
+    "account/sessions/<int:number>/end/",
+    # Alerts are handled, nothing is done about their subjects.
+    *("alerts/<int:number>/acknowledge/", "alerts/<int:number>/note/", "alerts/<int:number>/unacknowledge/"),
+    *("alerts/mutes/<int:number>/lift/", "alerts/mutes/add/", "alerts/outbox/<int:number>/again/"),
+    # Queues and workers: work waits, none is lost.
+    *("pipeline/queues/<slug:queue>/pause/", "pipeline/queues/<slug:queue>/restart/"),
+    *("pipeline/queues/<slug:queue>/resume/", "pipeline/workers/<str:worker>/restart/"),
+    # Looking for organizations, staging, skipping.
+    *("records/<slug:name>/stuck/stage/", "sync/affected/run/", "sync/affected/runs/<int:number>/again/"),
+    *("sync/affected/runs/<int:number>/cancel/", "sync/affected/runs/<int:number>/stage/", "sync/affected/save/"),
+    *("sync/affected/saved/<int:number>/delete/", "sync/affected/saved/<int:number>/run/"),
+    *("sync/ids/", "sync/ids/list/", "sync/staged/add/", "sync/staged/clear/", "sync/staged/remove/"),
+    *("sync/jobs/<int:number>/skip/", "sync/jobs/skip/", "sync/skipped/add/", "sync/skipped/import/"),
+    *("sync/skipped/import/apply/", "sync/skipped/off/"),
+    # They make a plan, or show what would be done.
+    *("sync/batches/<int:number>/clone/", "sync/batches/<int:number>/missing/", "sync/batches/new/"),
+    *("sync/batches/<int:number>/report-again/", "sync/by-hand/tasks/", "sync/by-hand/windows/"),
+    # Customers' tasks are kept, not disabled; a warning is a mail that was due.
+    *("tracked-tasks/<int:number>/exempt/", "tracked-tasks/<int:number>/exempt/end/"),
+    *("tracked-tasks/<int:number>/keep/", "tracked-tasks/<int:number>/keep/end/", "tracked-tasks/<int:number>/warn/"),
+}
+
+
+def methods_of(view: Any) -> set[str] | None:
+    """What `require_http_methods` lets through; None where a view takes anything."""
+    while view is not None:
+        code = getattr(view, "__code__", None)
+        if code is not None and "request_method_list" in code.co_freevars:
+            return set(view.__closure__[code.co_freevars.index("request_method_list")].cell_contents)
+        view = getattr(view, "__wrapped__", None)
+    return None
 
 
 def permissions_of(view: Any) -> list[Permission]:
@@ -58,6 +96,14 @@ def test_every_route_names_its_permission() -> None:
     assert {"", "styleguide/", "sync/jobs/"} <= {route for route, _ in guarded_routes()}
     # The administration's own login form is hidden behind ours.
     assert isinstance(getattr(resolve("/admin/login/").func, "permission", None), Permission)
+
+
+def test_every_page_that_takes_a_post_asks_for_elevation_or_is_listed_as_harmless() -> None:
+    pages = [(route, view) for route, view in guarded_routes() if hasattr(view, "permission")]
+    posts = {route: view for route, view in pages if "POST" in (methods_of(view) or {"POST"})}
+    assert {route for route, view in posts.items() if not view.elevated} == WITHOUT_ELEVATION
+    assert posts["sync/jobs/<int:number>/cancel/"].elevated is True
+    assert callable(posts["sync/batches/plans/<int:number>/"].elevated)
 
 
 def test_every_place_of_the_sidebar_exists_and_has_a_letter_of_its_own() -> None:
@@ -110,9 +156,9 @@ def test_only_a_superuser_changes_a_superuser() -> None:
 def test_log_in_and_out() -> None:
     person("vera", Role.VIEWER)
     client = Client()
-    wrong = client.post("/login/", {"username": "vera", "password": "wrong"})
+    wrong = client.post("/login/", {"login": "vera", "password": "wrong"})
     assert b"notice tone-problem" in wrong.content
-    right = client.post("/login/?next=/styleguide/", {"username": "vera", "password": "a long pass phrase"})
+    right = client.post("/login/?next=/styleguide/", {"login": "vera", "password": "a long pass phrase"})
     assert right.headers["Location"] == "/styleguide/"
     assert client.get("/logout/").status_code == 405
     assert client.post("/logout/").headers["Location"] == "/login/"
@@ -122,5 +168,5 @@ def test_log_in_and_out() -> None:
 @pytest.mark.django_db
 def test_login_goes_to_no_foreign_address() -> None:
     person("vera", Role.VIEWER)
-    sent = {"username": "vera", "password": "a long pass phrase", "next": "https://elsewhere.example/"}
+    sent = {"login": "vera", "password": "a long pass phrase", "next": "https://elsewhere.example/"}
     assert Client().post("/login/", sent).headers["Location"] == "/"

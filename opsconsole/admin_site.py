@@ -1,0 +1,33 @@
+"""Django's administration under the console's rules: whoever changes something has lately confirmed who they are."""
+
+from __future__ import annotations
+
+from functools import wraps
+from typing import Any
+
+from django.contrib.admin import AdminSite
+from django.contrib.admin.apps import AdminConfig
+from django.http import HttpRequest, HttpResponseBase
+
+
+class ConsoleAdminConfig(AdminConfig):
+    default_site = "opsconsole.admin_site.ConsoleAdminSite"
+
+
+class ConsoleAdminSite(AdminSite):
+    def admin_view(self, view: Any, cacheable: bool = False) -> Any:
+        inner = super().admin_view(view, cacheable)
+
+        @wraps(inner)
+        def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+            if request.method == "POST" and self.has_permission(request):
+                # Here and not above: the administration is loaded before the apps that this needs.
+                from opsconsole.signin.elevation import confirmation
+
+                answer = confirmation(request)
+                if answer is not None:
+                    return answer
+            response: HttpResponseBase = inner(request, *args, **kwargs)
+            return response
+
+        return guarded

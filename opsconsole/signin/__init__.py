@@ -1,0 +1,1 @@
+"""Signing in, confirming who one is, and what a person keeps of these: over django-allauth."""
