@@ -212,6 +212,10 @@ DEFAULT_FROM_EMAIL = SERVER_EMAIL = env.text("EMAIL_FROM", "opsconsole@localhost
 METRICS_NETWORKS = env.networks("METRICS_NETWORKS")
 PROMETHEUS_FOLDER = env.text("PROMETHEUS_MULTIPROC_DIR", "")
 
+# A batch that publishes for more than this waits for a second person's approval.
+APPROVAL_ABOVE_ORGANIZATIONS = env.integer("APPROVAL_ABOVE_ORGANIZATIONS", 1_000)
+APPROVAL_ABOVE_TASKS = env.integer("APPROVAL_ABOVE_TASKS", 1_000_000)
+
 # Calls of the API a minute: of one token (or one person's session), and from one address without either.
 API_CALLS_PER_MINUTE = env.integer("API_CALLS_PER_MINUTE", 600, minimum=1)
 API_STRANGERS_PER_MINUTE = env.integer("API_STRANGERS_PER_MINUTE", 60, minimum=1)

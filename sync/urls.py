@@ -6,6 +6,7 @@ from sync.models import Step
 from sync.views import (
     affected,
     affected_runs,
+    approvals,
     batch_acts,
     batch_results,
     batch_throttle,
@@ -66,6 +67,8 @@ urlpatterns = [
     path("batches/", batches.batch_list, name="batches"),
     path("batches/new/", plans.new_batch, name="batch_new"),
     path("batches/plans/<int:number>/", plans.plan_page, name="plan"),
+    path("batches/plans/<int:number>/decide/", approvals.decide, name="plan_decide"),
+    path("batches/approvals/", approvals.waiting_list, name="approvals"),
     path("batches/<int:number>/", batches.batch_page, name="batch"),
     path("batches/<int:number>/live/", batches.batch_live, name="batch_live"),
     path("batches/<int:number>/batch.csv", batch_results.batch_csv, name="batch_csv"),

@@ -11,3 +11,6 @@ PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 # Static files come from the finders here; whitenoise warns of a folder that nobody has collected into.
 STATIC_ROOT = None  # type: ignore[assignment]
+
+# Second approval has tests of its own; all others start what they like.
+APPROVAL_ABOVE_ORGANIZATIONS = APPROVAL_ABOVE_TASKS = 10**9

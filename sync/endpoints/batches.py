@@ -226,6 +226,12 @@ def start_plan(request: HttpRequest, number: Number, body: Start) -> Any:
         raise ProblemError(HTTPStatus.CONFLICT, "plan-changed", detail) from changed
 
 
+@plans.act("{number}/ask", RUN, PlanOut, summary="Ask a second person to approve a plan that is too large for one")
+def ask_approval(request: HttpRequest, number: Number, body: Start) -> Any:
+    """People approve and refuse on the plan's page; no program does."""
+    return _shown(operations.ask_approval(number, body.hash, actor_of(request), body.confirmation, body.reason))
+
+
 def _shown(plan: BatchPlan) -> dict[str, Any]:
     contents = operations.contents_of(plan)
     columns = ("hash", "expected_tasks", "seconds_low", "seconds_high", "made_by", "made_at")

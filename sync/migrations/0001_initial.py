@@ -193,6 +193,37 @@ class Migration(migrations.Migration):
                         null=True, on_delete=django.db.models.deletion.SET_NULL, related_name="plan", to="sync.batch"
                     ),
                 ),
+                (
+                    "approval",
+                    models.CharField(
+                        blank=True,
+                        choices=[
+                            ("", "Not asked for"),
+                            ("waiting", "Waiting for approval"),
+                            ("approved", "Approved"),
+                            ("refused", "Refused"),
+                        ],
+                        default="",
+                        max_length=10,
+                    ),
+                ),
+                ("asked_by", models.CharField(blank=True, max_length=150)),
+                ("asked_for", models.CharField(blank=True, max_length=150)),
+                ("asked_reason", models.TextField(blank=True)),
+                ("asked_at", models.DateTimeField(null=True)),
+                ("decided_by", models.CharField(blank=True, max_length=150)),
+                ("decided_reason", models.TextField(blank=True)),
+                ("decided_at", models.DateTimeField(null=True)),
+                (
+                    "asked_by_user",
+                    models.ForeignKey(
+                        db_index=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
             ],
             options={
                 "default_permissions": (),
@@ -671,6 +702,10 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name="batchplan",
             index=models.Index(fields=["made_at"], name="plan_made"),
+        ),
+        migrations.AddIndex(
+            model_name="batchplan",
+            index=models.Index(condition=models.Q(("approval", "waiting")), fields=["id"], name="plan_waiting"),
         ),
         migrations.AddIndex(
             model_name="job",

@@ -4,7 +4,7 @@ from sync.models.dead_letter import DeadLetter
 from sync.models.drift import Drift, Verification
 from sync.models.event import EventLevel, JobEvent
 from sync.models.job import Job
-from sync.models.plan import BatchPlan
+from sync.models.plan import Approval, BatchPlan
 from sync.models.queries import AffectedRow, QueryRun, RunState, SavedQuery
 from sync.models.range import JobRange, RangeState
 from sync.models.rate import RateBucket
@@ -16,6 +16,7 @@ from sync.models.tally import Tally
 
 __all__ = [
     "AffectedRow",
+    "Approval",
     "Attempt",
     "AttemptOutcome",
     "Batch",

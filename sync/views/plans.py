@@ -66,7 +66,8 @@ def plan_page(request: HttpRequest, number: int) -> HttpResponse:
     )
     if form.is_valid():
         with refused_into(form, "confirmation" if contents.confirmation else None):
-            return _start(request, plan, form.cleaned_data)
+            ask = operations.needs_approval(contents) and not plan.batch
+            return (_ask if ask else _start)(request, plan, form.cleaned_data)
     return render(request, "sync/plan.html", _content(plan, contents, form), status=400 if form.errors else 200)
 
 
@@ -80,6 +81,13 @@ def _start(request: HttpRequest, plan: BatchPlan, typed: dict[str, Any]) -> Http
         return redirect("sync:plan", changed.plan.pk) if changed.plan else redirect("sync:batch_new")
     messages.success(request, f"Batch {batch.pk} is queued in mode {batch.mode}.")
     return redirect("sync:batch", batch.pk)
+
+
+def _ask(request: HttpRequest, plan: BatchPlan, typed: dict[str, Any]) -> HttpResponseRedirect:
+    """Make it wait for a second person."""
+    operations.ask_approval(plan.pk, typed["hash"], actor_of(request), typed.get("confirmation", ""), typed["reason"])
+    messages.success(request, "It waits for a second person's approval. Nothing is published before.")
+    return redirect("sync:plan", plan.pk)
 
 
 def _content(plan: BatchPlan, contents: PlanContents, form: StartForm) -> dict[str, Any]:
@@ -101,6 +109,7 @@ def _content(plan: BatchPlan, contents: PlanContents, form: StartForm) -> dict[s
         "form_address": f"{reverse('sync:batch_new')}?{urlencode(typed_again(contents.options))}",
         "publishes": contents.options.mode is Mode.SYNC,
         "form": form,
+        "needs_approval": operations.needs_approval(contents),
     }
 
 

@@ -104,6 +104,7 @@ EXAMPLES = (
     Example("staged", "sync:staged"),
     Example("staged-for-a-viewer", "sync:staged", role="viewer"),
     Example("staged-clear", "sync:staged_clear"),
+    Example("approvals", "sync:approvals"),
     Example("batches", "sync:batches"),
     Example("batches-none", "sync:batches", query=lambda _: "state=cancelled"),
     Example("batch-new", "sync:batch_new"),
@@ -260,8 +261,9 @@ PARTS = {
     "pipeline:workers_live",
     "schedules:run_live",
 }
-# Pages of somebody with a second factor, whom the test of signing in walks.
+# Pages of somebody with a second factor, and of a plan that waits: the tests of signing in and of approval walk them.
 WITH_A_FACTOR = {
+    "sync:plan_decide",
     "mfa_authenticate",
     "mfa_deactivate_totp",
     "mfa_generate_recovery_codes",

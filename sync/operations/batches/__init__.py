@@ -1,6 +1,7 @@
 """Batches: organizations taken together, planned, paced, checked in one mode, seen to their end."""
 
 from sync.operations.batches.again import clone, report_again, run_missing
+from sync.operations.batches.approval import ApprovalNeededError, approve, ask_approval, is_own, needs_approval, refuse
 from sync.operations.batches.control import RetryResult, cancel_batch, go, pause, resume, retry_failed
 from sync.operations.batches.ending import (
     close_ended_batches,
@@ -35,6 +36,7 @@ __all__ = [
     "CSV_HEADER",
     "DEFAULT_SIZE",
     "LARGEST_SIZE",
+    "ApprovalNeededError",
     "BatchOptions",
     "BatchOptionsError",
     "BatchTotals",
@@ -45,6 +47,8 @@ __all__ = [
     "PlanContents",
     "RetryResult",
     "advance",
+    "approve",
+    "ask_approval",
     "awaits_go",
     "batch_csv_rows",
     "cancel_batch",
@@ -57,11 +61,14 @@ __all__ = [
     "drop_old_plans",
     "find_plan",
     "go",
+    "is_own",
     "keep_batches_moving",
     "make_plan",
+    "needs_approval",
     "options_of",
     "pause",
     "ready_organizations",
+    "refuse",
     "reopen",
     "report_again",
     "resume",

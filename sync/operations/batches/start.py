@@ -10,6 +10,7 @@ from opsconsole import audit, trace
 from opsconsole.errors import UsageError
 from sync import queueing
 from sync.models import Batch, BatchPlan, EventLevel, Job, JobKind, JobState, Mode, StagedOrganization
+from sync.operations.batches.approval import require_approved
 from sync.operations.batches.options import DEFAULT_SIZE, BatchOptions
 from sync.operations.batches.plan import (
     PlanChangedError,
@@ -35,8 +36,8 @@ def start_plan(plan_id: int, plan_hash: str, actor: audit.Actor, confirmation: s
     """Queue what the plan lists. A plan that has been started gives its batch again, and starts nothing.
 
     Raises PlanChangedError (with a new plan) where something else would be taken now, UsageError where the plan is gone
-    or the number of organizations had to be typed and was not, UnavailableError without Redis. A fixed number of
-    statements, whatever the number of organizations.
+    or the number of organizations had to be typed and was not, ApprovalNeededError, UnavailableError without Redis. A
+    fixed number of statements, whatever the number of organizations.
     """
     plan = find_plan(plan_id, plan_hash)
     if plan.batch is not None:
@@ -60,6 +61,7 @@ def _start_once(plan: BatchPlan, contents: PlanContents, actor: audit.Actor, rea
     locked = BatchPlan.objects.select_for_update().get(pk=plan.pk)
     if locked.batch is not None:
         return locked.batch
+    require_approved(locked, contents)
     selection = choose(contents.options, contents.origin, lock=True)
     if set(selection.names) != set(contents.organizations):
         raise _ChangedError(selection.names)
@@ -98,6 +100,7 @@ def start_options(options: BatchOptions, actor: audit.Actor, confirmation: str =
             plan = plan_of(options, Origin(), selection, actor)
             contents = contents_of(plan)
             contents.require_confirmed(confirmation)
+            require_approved(plan, contents)
             return queue_plan(plan, contents, selection, actor, reason)
     except IntegrityError as error:
         if "one_active_job_per_organization" not in str(error):
