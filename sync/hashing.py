@@ -78,7 +78,11 @@ _FUNCTION = {
     HashClass.INSTANT: "timestamp_hash_extended({v}, {s})",
     HashClass.TIMESTAMP: "timestamp_hash_extended({v}, {s})",
     HashClass.DATE: "timestamp_hash_extended({v}, {s})",
-    HashClass.JSON: "jsonb_hash_extended({v}, {s})",
+    # Its own function takes [] for {}, 1 for [1] and [1] for [[[1]]], whatever the seed: so the brackets are hashed as
+    # well. They come with all of the text but its digits and points, since 2.5 and 2.50 are one value.
+    HashClass.JSON: (
+        "hashtextextended(translate({v}::text, '.0123456789', '') COLLATE \"C\", jsonb_hash_extended({v}, {s}))"
+    ),
 }
 _PORTABLE_TEXT = {HashClass.NUMERIC: "trim_scale({v})::text"}
 _SAMPLES = {

@@ -222,6 +222,11 @@ MEANINGS = [
     ("meta", '{"b": 1, "a": 2.50}', '{"a": 2.5,   "b": 1}', True),
     ("meta", '{"a": [1, 2]}', '{"a": [2, 1]}', False),
     ("meta", "null", "null", True),
+    ("meta", "{}", "[]", False),
+    ("meta", "1", "[1]", False),
+    ("meta", "[1]", "[[[1]]]", False),
+    ("meta", "[[], [], 1]", "[1]", False),
+    ("meta", '["10", 2.0]', '["1", 2]', False),
     ("state", "in progress", "in progress", True),
     ("state", "in progress", "completed", False),
     ("count", "-2147483648", "-2147483648", True),
@@ -313,7 +318,9 @@ VALUES: dict[str, st.SearchStrategy[str | None]] = {
     "due": st.none() | st.datetimes(timezones=st.timezones()).map(str) | st.sampled_from(("infinity", "-infinity")),
     "local": st.none() | st.datetimes().map(str) | st.just("infinity"),
     "day": st.none() | st.dates().map(str) | st.just("-infinity"),
-    "meta": st.sampled_from((None, "{}", '{"a": null}', '{"a": [1.50, "\u00fc"]}', "[]", '"x"', "0")),
+    "meta": st.sampled_from(
+        (None, "{}", '{"a": null}', '{"a": [1.50, "\u00fc"]}', "[]", '"x"', '["x"]', "0", "[[[0]]]")
+    ),
 }
 
 
