@@ -139,7 +139,9 @@ class EstateWriter:
         self._settings = settings
 
     def __call__(self, **check: object) -> estate.Estate:
-        write_test_estate(self._path, self._topic, {"settle_time": "0s", "verify_timeout": "10s"} | check)
+        # No job's process, but one that has seen a thousand tests, runs jobs here: it may be as large as it has become.
+        usual = {"settle_time": "0s", "verify_timeout": "10s", "memory_limit": "16GiB"}
+        write_test_estate(self._path, self._topic, usual | check)
         self._settings.ESTATE = str(self._path)
         estate.reset()
         return estate.current()

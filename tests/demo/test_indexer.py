@@ -11,6 +11,7 @@ from uuid import UUID, uuid4
 
 import psycopg
 import pytest
+from django.db import connections
 from kafka import KafkaProducer
 
 from opsconsole.demo.addresses import ServerAddresses
@@ -148,6 +149,7 @@ def test_it_outlasts_broker_and_database(
     publish(servers.kafka_bootstrap, upsert(2))
     assert wait_until(lambda: shows(servers.index_url, "v2"), 20)
 
+    connections.close_all()  # of this process, for the tests that come after
     embedded_servers.stop_postgres()
     publish(servers.kafka_bootstrap, upsert(3))
     assert wait_until(lambda: "index database is away" in indexer.log_path.read_text(), 20)

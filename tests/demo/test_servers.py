@@ -14,6 +14,7 @@ from pathlib import Path
 import psycopg
 import pytest
 import redis
+from django.db import connections
 
 from opsconsole.demo.addresses import ServerAddresses
 from opsconsole.demo.company import create_schema, drop_schema
@@ -79,6 +80,7 @@ def test_a_wrong_password_is_refused(servers: ServerAddresses) -> None:
 
 def test_restarted_servers_keep_their_addresses(embedded_servers: EmbeddedServers) -> None:
     before = embedded_servers.addresses
+    connections.close_all()  # of this process, for the tests that come after
     embedded_servers.restart_postgres()
     embedded_servers.restart_valkey()
     embedded_servers.restart_broker()
