@@ -254,7 +254,9 @@ class Member(threading.Thread):
         self.partitions: set[TopicPartition] = set()
 
     def run(self) -> None:
-        with closing(open_consumer(self._kafka, group_id=self._kafka.consumer_group)) as consumer:
+        # A leader that joins before it has heard of a new topic shares nothing out, and asks again in five minutes.
+        often = {"metadata_max_age_ms": 1_000}
+        with closing(open_consumer(self._kafka, group_id=self._kafka.consumer_group, **often)) as consumer:
             consumer.subscribe([self._kafka.topic])
             while not self._enough.is_set():
                 consumer.poll(timeout_ms=100)
