@@ -43,7 +43,9 @@ def servers(embedded_servers: EmbeddedServers) -> ServerAddresses:
     os.environ.update(addresses.environment())
     os.environ["OPSCONSOLE_ESTATE"] = str(write_estate(embedded_servers.folder, addresses.kafka_api_version))
     # Django read its settings before any fixture: the entries are changed in place, where its connections look.
-    settings.DATABASES["default"].update(env.postgres("DATABASE_URL", ""))
+    # A test's own transaction may be idle for as long as whatever else the test does takes.
+    patient = f"{addresses.database_url}?options=-c%20idle_in_transaction_session_timeout%3D0"
+    settings.DATABASES["default"].update(env.postgres("DATABASE_URL", "", {"DATABASE_URL": patient}))
     settings.REDIS_URL = addresses.redis_url
     for queue in settings.RQ_QUEUES.values():
         queue["URL"] = addresses.redis_url
