@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from uuid import uuid4
+from uuid import UUID
 
 import pytest
 from django.db import connection
@@ -15,7 +15,7 @@ from tests.web.sync_rows import HOSTILE, MOST_QUERIES, client_of
 
 pytestmark = pytest.mark.django_db
 ADA = Actor("ada", Door.PAGE, None, "192.0.2.7", elevation="totp", ticket="OPS-41")
-TRACE = uuid4()
+TRACE = UUID("5297d9a5-36f2-4105-b04f-19e742477364")
 
 
 @pytest.fixture(autouse=True)
