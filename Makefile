@@ -54,7 +54,11 @@ check: .venv/installed  ## format, lint, Django's checks as in production, types
 	@echo "Templates (djlint; that each compiles is one of the system checks)."
 	@$(BIN)/djlint templates --lint --quiet
 	@echo "Shell scripts."
-	@for script in .ci/*; do bash -n "$$script"; done
+	@for script in .ci/*; do head -1 "$$script" | grep -q bash && bash -n "$$script" || head -1 "$$script" | grep -q python; done
+	@echo "Security of the code (bandit; what is accepted says why in its line)."
+	@$(BIN)/bandit --quiet --recursive opsconsole sync monitoring -ll -ii
+	@echo "Known vulnerabilities of the pinned packages (pip-audit)."
+	@$(BIN)/python .ci/audit-packages
 	@echo "All checks passed."
 
 fix: .venv/installed  ## format the code and apply the lint fixes that are safe

@@ -207,3 +207,9 @@ def test_pictures_are_small_and_as_wide_as_a_desk() -> None:
         data = path.read_bytes()
         assert len(data) <= MOST_PICTURE_BYTES, path.name
         assert struct.unpack(">I", data[16:20])[0] >= 1280, path.name
+
+
+def test_every_test_that_the_threat_model_names_is_there() -> None:
+    named = re.findall(r"`(tests/[^`]+)`", (ROOT / "SECURITY.md").read_text(encoding="utf-8"))
+    assert len(named) > 10
+    assert [name for name in named if not (ROOT / name).exists()] == []

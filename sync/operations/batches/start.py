@@ -195,7 +195,7 @@ def _copy_job(job: Job, organizations: list[str], names: list[str], states: list
     values = ", ".join(f"job.{connection.ops.quote_name(name)}" for name in same)
     with connection.cursor() as cursor:
         cursor.execute(
-            f"INSERT INTO sync_job (organization_id, organization_name, state, {columns})"  # noqa: S608  (our own names)
+            f"INSERT INTO sync_job (organization_id, organization_name, state, {columns})"  # noqa: S608 (our own column names)  # nosec B608
             f" SELECT each.organization, each.name, each.state, {values}"
             " FROM unnest(%s::text[], %s::text[], %s::text[]) WITH ORDINALITY each(organization, name, state, place)"
             " CROSS JOIN sync_job job WHERE job.id = %s ORDER BY each.place RETURNING id",
