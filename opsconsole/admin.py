@@ -9,23 +9,27 @@ from allauth.mfa.models import Authenticator
 from allauth.socialaccount.models import SocialAccount, SocialApp, SocialToken
 from allauth.usersessions.models import UserSession
 from django.contrib import admin
-from django.contrib.auth.admin import UserAdmin
+from django.contrib.auth.admin import GroupAdmin, UserAdmin
+from django.contrib.auth.models import Group, Permission
+from django.db.models import Q
 from django.http import HttpRequest
 
-from opsconsole.access import Role, permission
+from opsconsole.access import Role, declared_permissions, permission
 from opsconsole.models import AuditEntry, User
 
 if TYPE_CHECKING:
     PersonBase = UserAdmin[User]
     EntryBase = admin.ModelAdmin[AuditEntry]
+    GroupBase = GroupAdmin
 else:  # generic in the type stubs only
-    PersonBase, EntryBase = UserAdmin, admin.ModelAdmin
+    PersonBase, EntryBase, GroupBase = UserAdmin, admin.ModelAdmin, GroupAdmin
 
 # Registered by the library for whoever has every right: they would show secrets, and change what is not audited.
 for library_model in (Authenticator, EmailAddress, SocialAccount, SocialApp, SocialToken, UserSession):
     if admin.site.is_registered(library_model):
         admin.site.unregister(library_model)
 
+MANAGE_GROUPS = tuple(permission(f"auth.{verb}_group", Role.ADMINISTRATOR) for verb in ("view", "add", "change"))
 MANAGE_USERS = tuple(permission(f"opsconsole.{verb}_user", Role.ADMINISTRATOR) for verb in ("view", "add", "change"))
 
 
@@ -41,6 +45,31 @@ class PersonAdmin(PersonBase):
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         if obj is not None and obj.is_superuser and not request.user.is_superuser:
+            return False
+        return super().has_change_permission(request, obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+admin.site.unregister(Group)
+
+
+@admin.register(Group)
+class OwnGroupAdmin(GroupBase):
+    """An installation's own groups, of the console's permissions. What the three roles hold is declared in the code."""
+
+    def formfield_for_manytomany(self, db_field: Any, request: HttpRequest | None = None, **kwargs: Any) -> Any:
+        if db_field.name == "permissions":
+            names = Q()
+            for declared in declared_permissions():
+                app, _, code = declared.name.partition(".")
+                names |= Q(content_type__app_label=app, codename=code)
+            kwargs["queryset"] = Permission.objects.filter(names).select_related("content_type")
+        return super().formfield_for_manytomany(db_field, request, **kwargs)
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        if obj is not None and obj.name in Role.values:
             return False
         return super().has_change_permission(request, obj)
 
