@@ -25,7 +25,7 @@ def open_alerts(now: datetime) -> Reading:
     if trouble:
         tone, sentence = Tone.PROBLEM, trouble
     elif critical.value:
-        tone, sentence = Tone.PROBLEM, f"{critical} critical, and nobody has acknowledged them."
+        tone, sentence = Tone.PROBLEM, f"{critical} critical that nobody has acknowledged."
     elif total.value:
         tone, sentence = Tone.WAITING, "None of them is critical, but nobody has acknowledged them."
     else:

@@ -32,8 +32,8 @@ class AlertTable(CardTable):
     count = NumberColumn(verbose_name="Times")
     who = cell("alert_who", accessor="pk", verbose_name="Who has it")
 
-    sorts = {"first_at": "first_at"}
-    default_sort = "-first_at"
+    sorts = {"severity": "urgency", "first_at": "first_at"}
+    default_sort = "-severity"
 
 
 class NotificationTable(CardTable):

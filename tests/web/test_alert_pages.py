@@ -16,6 +16,7 @@ from monitoring.alerts.models import Alert, Channel, ChannelKind, Mute, Notifica
 from monitoring.alerts.operations.holding import release
 from monitoring.alerts.operations.life import fire, resolve
 from monitoring.alerts.readings import open_alerts
+from monitoring.alerts.types import Severity
 from opsconsole.access import Role
 from opsconsole.models import AuditEntry
 from opsconsole.overview import Reading
@@ -46,12 +47,19 @@ class TestList:
         resolve("run_failed", "job:nightly", now=now, because="done")
         client = client_of(Role.VIEWER)
         with CaptureQueriesContext(connection) as queries:
-            shown = client.get("/alerts/").content.decode()
+            shown = client.get("/alerts/?sort=-first_at").content.decode()
         assert len(queries) <= MOST_QUERIES
         assert shown.index("lag 0") < shown.index("lag 19")
         assert "nightly failed" not in shown
         assert "nightly failed" in page("/alerts/?state=resolved")
         assert "lag 3" not in page("/alerts/?state=all&kind=run_failed")
+
+    def test_the_worst_comes_first_however_old_it_is(self) -> None:
+        now = timezone.now()
+        for title, severity in (("a", Severity.CRITICAL), ("b", Severity.INFO), ("c", Severity.WARNING)):
+            fire("consumer_lag", f"group:{title}", title=f"lag {title}", now=now, severity=severity)
+        shown = page("/alerts/")
+        assert shown.index("lag a") < shown.index("lag c") < shown.index("lag b")
 
     def test_a_wrong_filter_is_400(self) -> None:
         assert client_of(Role.VIEWER).get("/alerts/?state=nonsense").status_code == 400

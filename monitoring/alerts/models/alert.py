@@ -6,7 +6,7 @@ from datetime import datetime
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
-from django.db.models import Q
+from django.db.models import Case, Q, When
 
 from monitoring.alerts.types import KINDS, AlertType, Severity, type_of
 from opsconsole.tones import Tone
@@ -57,13 +57,18 @@ class Alert(models.Model):
     `first_at` is when it was opened, `last_at` when it was last fired, `count` how often. `seen` is what was seen, for
     people: label to value (`error`: the last error; `next`: what happens next and when). `channels` are names of
     channels that are told beside the subscriptions. `held` says why nobody is told for now, up to `held_until` at the
-    latest. `incident` is the alert that stands for this one and others.
+    latest. `incident` is the alert that stands for this one and others. `urgency` is the severity as a number.
     """
 
     kind = models.CharField(max_length=30, choices=KINDS)
     subject = models.CharField(max_length=SUBJECT_LENGTH)
     scope = models.CharField(max_length=SCOPE_LENGTH, blank=True)
     severity = models.CharField(max_length=10, choices=Severity.choices)
+    urgency = models.GeneratedField(
+        expression=Case(*(When(severity=one.value, then=one.rank) for one in Severity)),
+        output_field=models.PositiveSmallIntegerField(),
+        db_persist=True,
+    )
     title = models.TextField()
     link = models.TextField(blank=True)
     owner = models.CharField(max_length=320, blank=True)
@@ -101,6 +106,7 @@ class Alert(models.Model):
         indexes = [
             models.Index(fields=["-first_at", "-id"], name="alert_newest"),
             models.Index(fields=["-first_at", "-id"], name="alert_open", condition=Q(resolved_at__isnull=True)),
+            models.Index(fields=["-urgency", "-id"], name="alert_urgent", condition=Q(resolved_at__isnull=True)),
             models.Index(fields=["kind", "scope", "-first_at"], name="alert_gathered"),
             models.Index(fields=["kind", "subject", "-id"], name="alert_of_subject"),
             models.Index(fields=["held_until"], name="alert_held", condition=~Q(held="")),
