@@ -15,6 +15,7 @@ from django.db import OperationalError
 from redis.exceptions import RedisError
 
 from opsconsole.errors import ConsoleError, UnavailableError, UsageError
+from opsconsole.visible import one_line, visible
 
 
 class ConsoleCommand(BaseCommand):
@@ -56,12 +57,12 @@ class ConsoleCommand(BaseCommand):
 
     def say(self, line: str) -> None:
         """A line for people: on standard output, or on standard error where that carries JSON."""
-        (self.stderr if self._json else self.stdout).write(line)
+        (self.stderr if self._json else self.stdout).write(visible(line))
 
     def show_progress(self, line: str) -> None:
         """Overwrite the present line of a terminal; nothing where nobody watches."""
         if sys.stderr.isatty():
-            self.stderr.write(f"\r\x1b[K{line}", ending="")
+            self.stderr.write(f"\r\x1b[K{one_line(line)}", ending="")
             self.stderr.flush()
 
     def end_progress(self) -> None:
@@ -69,7 +70,7 @@ class ConsoleCommand(BaseCommand):
             self.stderr.write("\r\x1b[K", ending="")
 
     def _fail(self, sentence: str, status: int) -> None:
-        self.stderr.write(self.style.ERROR(sentence))
+        self.stderr.write(self.style.ERROR(visible(sentence)))
         if self._json:
             self.stdout.write(json.dumps({"error": sentence}))
         sys.exit(status)

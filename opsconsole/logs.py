@@ -9,6 +9,7 @@ from typing import Any
 from pythonjsonlogger.json import JsonFormatter
 
 from opsconsole import trace
+from opsconsole.visible import one_line, visible
 
 NO_TRACE = "-"
 HIDDEN = "…"
@@ -36,8 +37,13 @@ class TraceFilter(logging.Filter):
 
 
 class LineFormatter(logging.Formatter):
+    """One line a message, whatever texts from outside are in it; only a traceback has lines of its own."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  (the library's name)
+        return one_line(super().formatMessage(record))
+
     def format(self, record: logging.LogRecord) -> str:
-        return without_secrets(super().format(record))
+        return visible(without_secrets(super().format(record)))
 
 
 class JsonLineFormatter(JsonFormatter):

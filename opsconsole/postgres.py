@@ -25,6 +25,7 @@ from opsconsole.closing import Closing
 from opsconsole.errors import ConsoleError, OutsideDataError, UnavailableError
 from opsconsole.estate.model import TableName
 from opsconsole.processes import connection_name, process_name
+from opsconsole.visible import cut
 
 Query: TypeAlias = sql.SQL | sql.Composed
 Values: TypeAlias = Sequence[object] | dict[str, object]
@@ -53,6 +54,7 @@ _REASONS = {
     "SSL": "the TLS connection could not be made",
 }
 # Classes of errors that pass by themselves: connection, resources, operator intervention, system, transaction rollback.
+LONGEST_SAID = 1_000
 _PASSING = ("08", "53", "57", "58", "40")
 
 
@@ -156,7 +158,7 @@ def _capital(text: str) -> str:
 def explain(error: psycopg.Error, what: str, url: str, statement_timeout: float) -> ConsoleError:
     """The console's own error for a failed query."""
     subject = f"{_capital(what)} ({place(url)})"
-    primary = (error.diag.message_primary or "").rstrip(".")
+    primary = cut((error.diag.message_primary or "").rstrip("."), LONGEST_SAID)  # it may quote a value of any length
     if isinstance(error, errors.QueryCanceled) and "user request" in primary:
         return UnavailableError(f"{subject} cancelled a query because somebody asked it to.")
     if isinstance(error, errors.QueryCanceled):

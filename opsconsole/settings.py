@@ -91,6 +91,7 @@ MIDDLEWARE = [
     "allauth.account.middleware.AccountMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "opsconsole.visible.VisibleTextMiddleware",
     "opsconsole.middleware.SentenceErrorMiddleware",
 ]
 

@@ -10,6 +10,8 @@ from opsconsole.auditing import pages as audit_pages
 from opsconsole.metrics_page import metrics_page
 from opsconsole.trace_page import trace_page
 
+handler400 = "opsconsole.views.bad_request"
+
 urlpatterns = [
     path("", views.home, name="home"),
     path("", include("opsconsole.signin.urls")),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from django.core.exceptions import PermissionDenied
+from django.conf import settings
+from django.core.exceptions import PermissionDenied, RequestDataTooBig, TooManyFieldsSent
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
@@ -12,6 +13,7 @@ from django.views.decorators.http import require_safe
 from opsconsole import health, styleguide
 from opsconsole.access import public, requires
 from opsconsole.models import USE_CONSOLE
+from opsconsole.words import number, size
 
 
 @require_safe
@@ -53,3 +55,18 @@ def healthz(request: HttpRequest) -> HttpResponse:
 def livez(request: HttpRequest) -> HttpResponse:
     """Whether this process answers, whatever it depends on: what a restart could mend."""
     return JsonResponse({"failed": []})
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """What Django refuses before a view has seen it, in a sentence that says what is allowed."""
+    if isinstance(exception, RequestDataTooBig):
+        most = size(settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
+        return _refused(request, 413, f"The form is larger than the {most} that are taken at once; send it in parts.")
+    if isinstance(exception, TooManyFieldsSent):
+        most = number(settings.DATA_UPLOAD_MAX_NUMBER_FIELDS)
+        return _refused(request, 400, f"The form has more than the {most} fields that are taken at once; select fewer.")
+    return render(request, "400.html", status=400)
+
+
+def _refused(request: HttpRequest, status: int, sentence: str) -> HttpResponse:
+    return render(request, "problem.html", {"sentence": sentence, "status": status}, status=status)

@@ -17,8 +17,16 @@ from opsconsole.estate import model
 from opsconsole.keys import Key
 from opsconsole.postgres import EARLIEST, Database, as_datetime, identifier, table_identifier, trusted
 from opsconsole.times import Window
+from opsconsole.visible import cut
 from sync.engine.rows import Row
 from sync.taskrows import KeyColumn, TaskRows, TaskShape, window_values
+
+LONGEST_NAME = 300
+"""Characters of an organization's name that are kept and shown."""
+
+
+def _name(text: str | None) -> str:
+    return cut(text or "", LONGEST_NAME)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,19 +130,26 @@ class Source(Closing):
         """Names to show, also of organizations that the estate's `where` leaves out. One query."""
         return self._names(keys, sql.SQL("true"))
 
+    @property
+    def _organization_name(self) -> sql.Composable:
+        """Cut by the server, with one character more than is kept: so a cut one is told from a whole one."""
+        return sql.SQL("left({}::text, {})").format(
+            identifier(self._settings.organizations.name), sql.Literal(LONGEST_NAME + 1)
+        )
+
     def _names(self, keys: Sequence[Key], condition: sql.Composable) -> dict[Key, str]:
         if not keys:
             return {}
         column = self._organization_key
         query = sql.SQL("SELECT {}, {} FROM {} WHERE {} = ANY(%s) AND {}").format(
             column.match,
-            identifier(self._settings.organizations.name),
+            self._organization_name,
             self._organization_table,
             column.match,
             condition,
         )
         rows = self.database.rows(query, ([column.dump(key) for key in keys],))
-        return {column.load(key): "" if name is None else str(name) for key, name in rows}
+        return {column.load(key): _name(name) for key, name in rows}
 
     def task_counts(self, organization_keys: Sequence[Key], window: Window | None = None) -> dict[Key, int]:
         """How many tasks each organization has (where given, updated in `window`), without those marked deleted. One
@@ -194,7 +209,7 @@ class Source(Closing):
         for key, name, updated, completed, first, last in self.database.stream(query, values, opened=opened):
             yield AffectedOrganization(
                 key=self._organization_key.load(key),
-                name="" if name is None else str(name),
+                name=_name(name),
                 updated=updated,
                 completed=completed,
                 first_update=as_datetime(first) or EARLIEST,
@@ -253,7 +268,7 @@ class Source(Closing):
             tasks=self._task_table,
             conditions=sql.SQL(" AND ").join(conditions),
             id=organization.match,
-            name=identifier(self._settings.organizations.name),
+            name=self._organization_name,
             organizations=self._organization_table,
             organization_condition=self._organization_condition,
             order=sql.SQL('o.key COLLATE "C"') if organization.as_text else sql.SQL("o.key"),

@@ -12,6 +12,8 @@ from typing import Any
 from django.conf import settings
 from django.template.loader import render_to_string
 
+from opsconsole.visible import one_line, visible
+
 SUBJECT_LENGTH = 200
 
 
@@ -59,9 +61,9 @@ def render(template: str, context: Mapping[str, Any]) -> Rendered:
     values = {**context, "console_url": settings.CONSOLE_URL}
     subject = " ".join(render_to_string(f"{template}.subject.txt", values).split())[:SUBJECT_LENGTH]
     return Rendered(
-        subject,
-        _without_empty_runs(render_to_string(f"{template}.txt", values)),
-        render_to_string(f"{template}.html", values).strip(),
+        one_line(subject),
+        _without_empty_runs(visible(render_to_string(f"{template}.txt", values))),
+        visible(render_to_string(f"{template}.html", values).strip()),
     )
 
 

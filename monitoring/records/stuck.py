@@ -16,9 +16,13 @@ from monitoring.records.query import RecordTable
 from opsconsole.keys import Key
 from opsconsole.postgres import EARLIEST, as_datetime, identifier
 from opsconsole.times import Window
+from opsconsole.visible import cut
 from sync.taskrows import KeyColumn
 
 HOUR, DAY = "hour", "day"
+LONGEST_TITLE = 300
+LONGEST_TEXT = 2_000
+"""Characters of a text of the source that are read: a link is the longest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +158,12 @@ class StuckRecords:
 
     def _select_records(self) -> sql.Composable:
         optional = (self.source.organization, self.source.title, self.source.link_column)
-        texts = [sql.SQL("{}::text").format(identifier(name)) if name else sql.SQL("''") for name in optional]
+        texts = [
+            sql.SQL("left({}::text, {})").format(identifier(name), sql.Literal(LONGEST_TEXT + 1))
+            if name
+            else sql.SQL("''")
+            for name in optional
+        ]
         columns = (self._keys.match, self._status, self._created, self._since, *texts)
         return sql.SQL("SELECT {} FROM {}").format(sql.SQL(", ").join(columns), self._from)
 
@@ -166,7 +175,7 @@ class StuckRecords:
             created=as_datetime(created) or EARLIEST,
             since=as_datetime(since) or EARLIEST,
             organization=str(organization or ""),
-            title=str(title or ""),
+            title=cut(str(title or ""), LONGEST_TITLE),
             link=str(link or ""),
         )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from opsconsole.visible import one_line
 from sync.models import Job
 
 
@@ -11,4 +12,4 @@ def event_lines(job: Job) -> Iterator[str]:
     """The job's events as lines of text, oldest first, streamed in pages from the database."""
     for event in job.events.order_by("pk").iterator(chunk_size=1_000):
         attempt = f"attempt {event.attempt}" if event.attempt else "console"
-        yield f"{event.at:%Y-%m-%d %H:%M:%S.%f}Z {event.level.upper():<7} {attempt}: {event.message}"
+        yield f"{event.at:%Y-%m-%d %H:%M:%S.%f}Z {event.level.upper():<7} {attempt}: {one_line(event.message)}"

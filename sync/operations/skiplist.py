@@ -11,6 +11,7 @@ from django.db.models.functions import Now
 
 from opsconsole import audit, estate
 from opsconsole.errors import UsageError
+from opsconsole.visible import visible
 from sync.models import Attempt, Job, JobState, Mode, SkippedOrganization, SkipReason
 from sync.models.states import ORGANIZATION_KINDS
 from sync.operations.ids import organization_rules, require_keys
@@ -33,8 +34,8 @@ class SkipResult:
 
 
 def tidy_note(text: str) -> str:
-    """A note as it is kept: one kind of line end, no blanks around it."""
-    return text.replace("\r\n", "\n").replace("\r", "\n").strip()
+    """A note as it is kept: one kind of line end, no blanks around it, nothing in it that cannot be seen."""
+    return visible(text.replace("\r\n", "\n").replace("\r", "\n").strip())
 
 
 def skip(

@@ -11,9 +11,13 @@ from datetime import datetime
 from django import template
 
 from opsconsole import estate
+from opsconsole.visible import cut
 from sync import customers
 from sync.engine.compare import ORGANIZATION_FIELD
 from sync.models import Drift
+
+LONGEST_VALUE = 2_000
+"""Characters of a value on a page. The whole of it is in the API."""
 
 MADE_UP_NAME = re.compile(r"[0-9a-f]{32}")
 
@@ -78,9 +82,9 @@ def short_name(worker: str) -> str:
 
 
 def _text(value: object) -> str:
-    """A JSON value for people: texts bare, except where that would hide what they are."""
+    """A JSON value for people: texts bare, except where that would hide what they are. Long ones are cut."""
     if value is None:
         return "empty"
-    if isinstance(value, str):
-        return value if value.strip() else json.dumps(value)
-    return json.dumps(value, ensure_ascii=False)
+    if isinstance(value, str) and value.strip():
+        return cut(value, LONGEST_VALUE)
+    return cut(json.dumps(value, ensure_ascii=False), LONGEST_VALUE)
