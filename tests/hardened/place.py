@@ -77,6 +77,7 @@ NOT_ON_A_PAGE = {
     # Shown in a state that no row of this place is in.
     *("abandonment.SourceLook.error", "abandonment.TrackedTask.wish_by", "abandonment.TrackedTask.wish_reason"),
     *("alerts.Alert.acknowledged_by", "alerts.Alert.resolved_because", "alerts.Mute.lifted_by"),
+    *(f"sync.BatchPlan.{name}" for name in ("asked_by", "asked_for", "asked_reason", "decided_by", "decided_reason")),
     *("opsconsole.ApiToken.revoked_by", "schedules.Run.result", "schedules.Run.settled_by"),
     *("schedules.Run.settled_reason", "schedules.ScheduledJob.disabled_by"),
     *("schedules.ScheduledJob.disabled_reason", "sync.Job.waits_for", "sync.SkippedOrganization.resolution"),
@@ -299,7 +300,7 @@ def poison() -> dict[str, str]:
                     continue
                 cursor.execute(
                     sql.SQL("UPDATE {} SET {} = %s").format(
-                        sql.Identifier(model._meta.db_table), sql.Identifier(column.column)
+                        sql.Identifier(model._meta.db_table), sql.Identifier(column.column or "")
                     ),
                     [text],
                 )
