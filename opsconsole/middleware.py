@@ -1,4 +1,4 @@
-"""Turns the console's own errors into a page with one clear sentence instead of a stack trace."""
+"""What holds for every answer: the console's own errors as one clear sentence, and what a page may ask of a browser."""
 
 from __future__ import annotations
 
@@ -22,3 +22,20 @@ class SentenceErrorMiddleware:
             return None
         status = 400 if isinstance(error, UsageError) else 503
         return render(request, "problem.html", {"sentence": str(error), "status": status}, status=status)
+
+
+class PermissionsPolicyMiddleware:
+    """No page asks for a device or a place, and so none may; passkeys are not named, since signing in uses them."""
+
+    POLICY = ", ".join(
+        f"{feature}=()"
+        for feature in ("camera", "display-capture", "geolocation", "microphone", "midi", "payment", "serial", "usb")
+    )
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        response = self.get_response(request)
+        response.headers.setdefault("Permissions-Policy", self.POLICY)
+        return response

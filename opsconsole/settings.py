@@ -80,6 +80,7 @@ MIDDLEWARE = [
     "opsconsole.trace.TraceMiddleware",
     "opsconsole.metrics_page.RequestTimes",
     "django.middleware.security.SecurityMiddleware",
+    "opsconsole.middleware.PermissionsPolicyMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
