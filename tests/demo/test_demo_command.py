@@ -22,6 +22,8 @@ from opsconsole.demo.servers import GIVEN
 BASE = Path(__file__).resolve().parents[2]
 SMALL = ("--organizations", "12", "--tasks", "1200", "--largest", "400", "--gap", "60")
 
+pytestmark = pytest.mark.timeout(400)  # a whole demonstration is started, some of them twice
+
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
@@ -47,7 +49,7 @@ def running(folder: Path, *arguments: str) -> Iterator[dict[str, Any]]:
             command("--folder", str(folder), "--port", "0", *arguments), stdout=output, env=clean_environment()
         )
     try:
-        assert wait_until(lambda: note.exists() or demo.poll() is not None, 60)
+        assert wait_until(lambda: note.exists() or demo.poll() is not None, 150)
         assert demo.poll() is None, (folder / "output").read_text()
         yield json.loads(note.read_text())
     finally:

@@ -43,7 +43,8 @@ def test_commands_reach_it_and_an_interrupt_ends_it_although_the_shell_had_it_ig
 
 
 def test_what_it_prints_is_for_a_shell(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    databases = {"console": "postgresql://a", "source": "it's one", "index": "postgresql://c"}
+    names = ("console", "source", "index", "captures")
+    databases = dict(zip(names, ("postgresql://a", "it's one", "postgresql://c", "postgresql://d"), strict=True))
     running = {"estate": "/folder/estate.toml", "databases": databases, "redis": "redis://d", "broker": "127.0.0.1:1"}
     (tmp_path / "running.json").write_text(json.dumps(running))
     environment.main([str(tmp_path / "running.json")])

@@ -74,7 +74,10 @@ def message(number: int, value: bytes | None = b"{}") -> Message:
 
 
 def open_consumer(kafka: Kafka, **options: Any) -> Any:
-    return KafkaConsumer(**client_settings(kafka), enable_auto_commit=False, auto_offset_reset="earliest", **options)
+    """Of a new topic it hears within a second: the leader of a group that joins before shares nothing out
+    and would ask again in five minutes."""
+    often = {"metadata_max_age_ms": 1_000, "enable_auto_commit": False, "auto_offset_reset": "earliest"}
+    return KafkaConsumer(**client_settings(kafka), **often, **options)
 
 
 def read_all(kafka: Kafka) -> list[Any]:
@@ -254,9 +257,7 @@ class Member(threading.Thread):
         self.partitions: set[TopicPartition] = set()
 
     def run(self) -> None:
-        # A leader that joins before it has heard of a new topic shares nothing out, and asks again in five minutes.
-        often = {"metadata_max_age_ms": 1_000}
-        with closing(open_consumer(self._kafka, group_id=self._kafka.consumer_group, **often)) as consumer:
+        with closing(open_consumer(self._kafka, group_id=self._kafka.consumer_group)) as consumer:
             consumer.subscribe([self._kafka.topic])
             while not self._enough.is_set():
                 consumer.poll(timeout_ms=100)
