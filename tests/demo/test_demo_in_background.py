@@ -19,13 +19,15 @@ __all__ = ["folder"]
 
 AS_A_SHELL_STARTS_JOBS = ("sh", "-c", 'trap "" INT; exec "$@"', "sh")
 
+pytestmark = pytest.mark.timeout(400)  # a whole demonstration is started
+
 
 def test_commands_reach_it_and_an_interrupt_ends_it_although_the_shell_had_it_ignored(folder: Path) -> None:
     note = folder / "running.json"
     arguments = command("--folder", str(folder), "--port", "0", *SMALL)
     demo = subprocess.Popen([*AS_A_SHELL_STARTS_JOBS, *arguments], stdout=subprocess.DEVNULL, env=clean_environment())
     try:
-        assert wait_until(lambda: note.exists() or demo.poll() is not None, 60)
+        assert wait_until(lambda: note.exists() or demo.poll() is not None, 150)
         running = json.loads(note.read_text())
         checked = subprocess.run(
             [sys.executable, str(BASE / "manage.py"), "estate", "check"],
