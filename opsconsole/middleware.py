@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import render
 
 from opsconsole.errors import ConsoleError, UsageError
+from opsconsole.visible import visible
 
 
 class SentenceErrorMiddleware:
@@ -38,4 +40,17 @@ class PermissionsPolicyMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         response = self.get_response(request)
         response.headers.setdefault("Permissions-Policy", self.POLICY)
+        return response
+
+
+class VisibleTextMiddleware:
+    """For every page at once, whatever it shows: escaping makes texts harmless to the browser, this to the reader."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        response = self.get_response(request)
+        if not response.streaming and response.headers.get("Content-Type", "").startswith("text/html"):
+            response.content = visible(response.content.decode()).encode()  # type: ignore[attr-defined]
         return response

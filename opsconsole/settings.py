@@ -92,7 +92,7 @@ MIDDLEWARE = [
     "allauth.account.middleware.AccountMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
-    "opsconsole.visible.VisibleTextMiddleware",
+    "opsconsole.middleware.VisibleTextMiddleware",
     "opsconsole.middleware.SentenceErrorMiddleware",
 ]
 

@@ -4,10 +4,6 @@ read are written as signs that can be seen. What is stored, and what programs ge
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-
-from django.http import HttpRequest
-from django.http.response import HttpResponseBase
 
 _PICTURES = 0x2400
 """Unicode has a picture of each control character from here on: ESC is shown as ␛."""
@@ -39,16 +35,3 @@ def _sign(found: re.Match[str]) -> str:
     if code < 0x20:  # noqa: PLR2004  (the control characters of ASCII)
         return chr(_PICTURES + code)
     return "\N{SYMBOL FOR DELETE}" if found.group() == "\x7f" else f"\\u{code:04x}"
-
-
-class VisibleTextMiddleware:
-    """For every page at once, whatever it shows: escaping makes texts harmless to the browser, this to the reader."""
-
-    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
-        self.get_response = get_response
-
-    def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        response = self.get_response(request)
-        if not response.streaming and response.headers.get("Content-Type", "").startswith("text/html"):
-            response.content = visible(response.content.decode()).encode()  # type: ignore[attr-defined]
-        return response

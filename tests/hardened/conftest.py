@@ -16,12 +16,10 @@ from django.test import override_settings
 from pytest_django import DjangoDbBlocker
 
 from opsconsole import estate
-from opsconsole.api.models import ApiToken
 from opsconsole.demo.addresses import ServerAddresses
-from opsconsole.models import User
 from tests.company import write_test_estate
 from tests.emptying import empty_tables
-from tests.hardened.place import PERSON, Place, fill
+from tests.hardened.place import Place, fill
 from tests.monitoring.abandonment.plane import Plane
 from tests.monitoring.files import Files
 
@@ -57,8 +55,6 @@ def hostile(
         empty_tables()
         yield fill(company, odd_table, plane_table)
         empty_tables()
-        ApiToken.objects.all().delete()
-        User.objects.filter(username__startswith=PERSON).delete()
         odd_table.clear()
         plane_table.clear()
         connections.close_all()
