@@ -51,9 +51,11 @@ def write_private(path: Path, text: str) -> None:
 
 
 def role_passwords(folder: Path) -> dict[str, str]:
-    """The passwords of the database roles, made on the first call and kept in `secrets.json`."""
+    """The passwords of the database roles, kept in `secrets.json`. A role that the file does not have yet, since the
+    folder is older than the role, gets one now."""
     path = folder / "secrets.json"
-    if not path.exists():
-        write_private(path, json.dumps({role: secrets.token_urlsafe(18) for role in ROLES}))
-    passwords: dict[str, str] = json.loads(path.read_text())
-    return passwords
+    kept: dict[str, str] = json.loads(path.read_text()) if path.exists() else {}
+    missing = {role: secrets.token_urlsafe(18) for role in ROLES if role not in kept}
+    if missing:
+        write_private(path, json.dumps(kept | missing))
+    return kept | missing

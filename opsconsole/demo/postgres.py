@@ -8,8 +8,10 @@ import shutil
 import signal
 import stat
 import subprocess
+from collections.abc import Iterable
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any, LiteralString
 
 import psycopg
 from psycopg import sql
@@ -59,9 +61,8 @@ class Postgres:
         if not wait_until(self._accepts, START_PATIENCE) or not self.child.alive:
             self.child.stop()
             raise UnavailableError(f"The embedded PostgreSQL did not start; its log is {self.child.log_path}.")
-        if not self._made.exists():
-            make_roles(self.admin_url, self._passwords)
-            self._made.touch()
+        make_roles(self.admin_url, self._passwords)
+        self._made.touch()
 
     def stop(self) -> None:
         self.child.stop()
@@ -142,16 +143,19 @@ def allow_passage(path: Path) -> None:
 
 
 def make_roles(admin_url: str, passwords: dict[str, str]) -> None:
-    """The three databases, their owners, and a reader each for source and index that can do nothing but SELECT."""
+    """The three databases, their owners, a reader each for source and index that can do nothing but SELECT, and who
+    may write one thing. What is there already stays: a cluster may be older than a role."""
     with psycopg.connect(admin_url, autocommit=True) as admin:
-        for role in (*OWNERS.values(), *READERS.values(), *WRITERS.values()):
+        for role in _missing(
+            admin, "SELECT rolname FROM pg_roles", (*OWNERS.values(), *READERS.values(), *WRITERS.values())
+        ):
             made = sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(
                 sql.Identifier(role), sql.Literal(passwords[role])
             )
             admin.execute(made)
         admin.execute("ALTER ROLE console CREATEDB")  # for the test database
-        for database, owner in OWNERS.items():
-            names = {"database": sql.Identifier(database), "owner": sql.Identifier(owner)}
+        for database in _missing(admin, "SELECT datname FROM pg_database", OWNERS):
+            names = {"database": sql.Identifier(database), "owner": sql.Identifier(OWNERS[database])}
             admin.execute(sql.SQL("CREATE DATABASE {database} OWNER {owner}").format(**names))
             admin.execute(sql.SQL("REVOKE ALL ON DATABASE {database} FROM PUBLIC").format(**names))
         for database, reader in READERS.items():
@@ -163,6 +167,11 @@ def make_roles(admin_url: str, passwords: dict[str, str]) -> None:
             admin.execute(sql.SQL("GRANT CONNECT ON DATABASE {database} TO {writer}").format(**names))
     for database, reader in READERS.items():
         _grant_select(admin_url, database, OWNERS[database], reader)
+
+
+def _missing(admin: psycopg.Connection[Any], names_there: LiteralString, wanted: Iterable[str]) -> list[str]:
+    there = {name for (name,) in admin.execute(names_there)}
+    return [name for name in wanted if name not in there]
 
 
 def _grant_select(admin_url: str, database: str, owner: str, reader: str) -> None:

@@ -16,7 +16,7 @@ import pytest
 import redis
 from django.db import connections
 
-from opsconsole.demo.addresses import ServerAddresses
+from opsconsole.demo.addresses import ServerAddresses, write_private
 from opsconsole.demo.company import create_schema, drop_schema
 from opsconsole.demo.processes import MARK, OwnerLock, end_leftover, identity, marked, wait_until
 from opsconsole.demo.servers import EmbeddedServers
@@ -100,6 +100,18 @@ def test_stop_leaves_no_process_and_a_second_start_finds_the_data(folder: Path) 
 
     with EmbeddedServers(folder, fsync=False) as again, psycopg.connect(again.addresses.source_url) as reader:
         assert reader.execute("SELECT count(*) FROM tasks").fetchone() == (0,)
+
+
+def test_a_folder_from_before_a_role_gets_the_role_at_the_next_start(folder: Path) -> None:
+    with EmbeddedServers(folder, fsync=False) as servers, psycopg.connect(servers.addresses.admin_url) as admin:
+        admin.execute("REVOKE ALL ON DATABASE source FROM capture_writer")
+        admin.execute("DROP ROLE capture_writer")
+    kept = json.loads((folder / "secrets.json").read_text())
+    write_private(folder / "secrets.json", json.dumps({role: kept[role] for role in kept if role != "capture_writer"}))
+
+    with EmbeddedServers(folder, fsync=False) as again, psycopg.connect(again.addresses.captures_url) as writer:
+        assert writer.execute("SELECT current_user").fetchone() == ("capture_writer",)
+        psycopg.connect(again.addresses.source_url).close()  # those that were there keep their passwords
 
 
 def test_secrets_are_readable_by_their_owner_only(embedded_servers: EmbeddedServers) -> None:
