@@ -45,6 +45,16 @@ def text(name: str, default: str | None = None, environ: Mapping[str, str] = os.
     return environ.get(name, default)
 
 
+def choice(name: str, default: str, allowed: tuple[str, ...], environ: Mapping[str, str] = os.environ) -> str:
+    """One of `allowed`, whatever its case."""
+    value = text(name, "", environ) or default
+    for one in allowed:
+        if one.lower() == value.lower():
+            return one
+    named = [f"{one!r}{' (the default)' if one == default else ''}" for one in allowed]
+    raise ImproperlyConfigured(f"{name} is {value!r}; allowed are {', '.join(named[:-1])} and {named[-1]}.")
+
+
 def boolean(name: str, default: bool, environ: Mapping[str, str] = os.environ) -> bool:
     value = text(name, None, environ)
     if value is None or value == "":

@@ -1,4 +1,5 @@
-"""The one settings file. Everything that differs between places comes from the environment (`docs/settings.md`)."""
+"""The one settings file. Everything that differs between places comes from the environment, by the variables declared
+in `opsconsole/variables/declared.py` (`docs/settings.md`)."""
 
 from __future__ import annotations
 
@@ -7,22 +8,17 @@ from pathlib import Path
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
-from opsconsole import env
+from opsconsole.variables import declared as variables
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
-PRODUCTION, DEVELOPMENT = "production", "development"
-ENVIRONMENT = env.text("OPSCONSOLE_ENVIRONMENT", PRODUCTION)
-if ENVIRONMENT not in (PRODUCTION, DEVELOPMENT):
-    raise ImproperlyConfigured(
-        f"OPSCONSOLE_ENVIRONMENT is {ENVIRONMENT!r}; allowed are {PRODUCTION!r} (the default) and {DEVELOPMENT!r}."
-    )
-IN_PRODUCTION = ENVIRONMENT == PRODUCTION
+ENVIRONMENT = variables.ENVIRONMENT.read()
+IN_PRODUCTION = ENVIRONMENT == variables.PRODUCTION
 
-DEBUG = env.boolean("DEBUG", default=False)
-SECRET_KEY = env.text("SECRET_KEY", "" if IN_PRODUCTION else "development-only-key-never-used-in-production-000000")
-ALLOWED_HOSTS = env.words("ALLOWED_HOSTS", () if IN_PRODUCTION else ("localhost", "127.0.0.1", "[::1]"))
-CSRF_TRUSTED_ORIGINS = env.words("CSRF_TRUSTED_ORIGINS")
+DEBUG = variables.DEBUG.read()
+SECRET_KEY = variables.SECRET_KEY.read("" if IN_PRODUCTION else "development-only-key-never-used-in-production-000000")
+ALLOWED_HOSTS = variables.ALLOWED_HOSTS.read([] if IN_PRODUCTION else ["localhost", "127.0.0.1", "[::1]"])
+CSRF_TRUSTED_ORIGINS = variables.CSRF_TRUSTED_ORIGINS.read()
 
 
 SHORTEST_SECRET = 32
@@ -114,9 +110,9 @@ TEMPLATES = [
     },
 ]
 
-DATABASES = {"default": env.postgres("DATABASE_URL", "postgresql:///opsconsole")}
+DATABASES = {"default": variables.DATABASE_URL.read()}
 DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
-DATABASES["default"]["CONN_MAX_AGE"] = env.integer("DATABASE_CONN_MAX_AGE", 60)
+DATABASES["default"]["CONN_MAX_AGE"] = variables.DATABASE_CONN_MAX_AGE.read()
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 AUTH_USER_MODEL = "opsconsole.User"
@@ -129,9 +125,9 @@ LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "home"
 LOGOUT_REDIRECT_URL = "account_login"
 AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
-SESSION_COOKIE_AGE = 60 * 60 * env.integer("SESSION_HOURS", 12, minimum=1)
+SESSION_COOKIE_AGE = 60 * 60 * variables.SESSION_HOURS.read()
 # What acts on customers' data asks for a password or second factor that is not older than this.
-ELEVATION_SECONDS = 60 * env.integer("ELEVATION_MINUTES", 15, minimum=1)
+ELEVATION_SECONDS = 60 * variables.ELEVATION_MINUTES.read()
 
 # django-allauth: nobody signs up, nobody is mailed, and attempts are counted for all processes together.
 ACCOUNT_ADAPTER = "opsconsole.signin.adapters.AccountAdapter"
@@ -146,7 +142,7 @@ ACCOUNT_RATE_LIMITS = {
     "login_failed": "10/m/ip,5/5m/key",
     "reauthenticate": "10/m/user",
 }
-ALLAUTH_TRUSTED_PROXY_COUNT = env.integer("TRUSTED_PROXY_COUNT", 0)
+ALLAUTH_TRUSTED_PROXY_COUNT = variables.TRUSTED_PROXY_COUNT.read()
 MFA_ADAPTER = "opsconsole.signin.adapters.SecondFactorAdapter"
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_PASSKEY_LOGIN_ENABLED = True
@@ -155,10 +151,10 @@ MFA_TOTP_TOLERANCE = 1  # half a minute of a phone's clock being wrong
 MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = not IN_PRODUCTION
 
 # One identity provider by OpenID Connect; its groups give the roles: OIDC_GROUPS="their-group=operator, …".
-OIDC_SERVER = env.text("OIDC_SERVER", "")
-OIDC_NAME = env.text("OIDC_NAME", "single sign-on")
-OIDC_GROUPS_CLAIM = env.text("OIDC_GROUPS_CLAIM", "groups")
-OIDC_GROUPS = env.pairs("OIDC_GROUPS")
+OIDC_SERVER = variables.OIDC_SERVER.read()
+OIDC_NAME = variables.OIDC_NAME.read()
+OIDC_GROUPS_CLAIM = variables.OIDC_GROUPS_CLAIM.read()
+OIDC_GROUPS = variables.OIDC_GROUPS.read()
 SOCIALACCOUNT_ADAPTER = "opsconsole.signin.adapters.ProviderAdapter"
 SOCIALACCOUNT_AUTO_SIGNUP = True
 SOCIALACCOUNT_STORE_TOKENS = False
@@ -169,8 +165,8 @@ SOCIALACCOUNT_PROVIDERS = {
             {
                 "provider_id": "sso",
                 "name": OIDC_NAME,
-                "client_id": env.text("OIDC_CLIENT_ID", ""),
-                "secret": env.text("OIDC_CLIENT_SECRET", ""),
+                "client_id": variables.OIDC_CLIENT_ID.read(),
+                "secret": variables.OIDC_CLIENT_SECRET.read(),
                 "settings": {"server_url": OIDC_SERVER},
             }
         ]
@@ -180,7 +176,7 @@ SOCIALACCOUNT_PROVIDERS = {
 }
 
 # RQ carries messages; truth is in PostgreSQL. JSON everywhere: a pickle from Redis would be code.
-REDIS_URL = env.text("REDIS_URL", "redis://127.0.0.1:6379/0")
+REDIS_URL = variables.REDIS_URL.read()
 CACHES = {"default": {"BACKEND": "opsconsole.cache.SteadyCache", "KEY_PREFIX": "opsconsole"}}
 QUEUES = ("high", "default", "low")
 RQ_QUEUES = {
@@ -192,45 +188,45 @@ WORKER_PRELOAD = ("sync.jobs",)
 
 # When a job counts as looping: attempts in a row that end badly at one checkpoint, and starts of one organization
 # within an hour that did not finish its job.
-LOOPING_ATTEMPTS = env.integer("LOOPING_ATTEMPTS", 3, minimum=2)
-LOOPING_STARTS_PER_HOUR = env.integer("LOOPING_STARTS_PER_HOUR", 30, minimum=3)
+LOOPING_ATTEMPTS = variables.LOOPING_ATTEMPTS.read()
+LOOPING_STARTS_PER_HOUR = variables.LOOPING_STARTS_PER_HOUR.read()
 
 # A watch outside of the console that expects a request every minute, and alerts when none comes.
-OUTSIDE_PING_URL = env.text("OUTSIDE_PING_URL", "")
+OUTSIDE_PING_URL = variables.OUTSIDE_PING_URL.read()
 
 # Alerts leave by e-mail and by channels. Without a mail server, mails wait in the outbox and say why.
-CONSOLE_URL = env.text("CONSOLE_URL", "").rstrip("/")
-ALERT_OPERATORS = env.words("ALERT_OPERATORS")
-ALERTS_REACH_PRIVATE = env.boolean("ALERTS_REACH_PRIVATE", default=False)
-EMAIL_HOST = env.text("EMAIL_HOST", "")
-EMAIL_PORT = env.integer("EMAIL_PORT", 587, minimum=1)
-EMAIL_HOST_USER = env.text("EMAIL_HOST_USER", "")
-EMAIL_HOST_PASSWORD = env.text("EMAIL_HOST_PASSWORD", "")
-EMAIL_USE_TLS = env.boolean("EMAIL_USE_TLS", default=IN_PRODUCTION)
-EMAIL_USE_SSL = env.boolean("EMAIL_USE_SSL", default=False)
-EMAIL_TIMEOUT = env.integer("EMAIL_TIMEOUT", 10, minimum=1)
-DEFAULT_FROM_EMAIL = SERVER_EMAIL = env.text("EMAIL_FROM", "opsconsole@localhost")
+CONSOLE_URL = variables.CONSOLE_URL.read().rstrip("/")
+ALERT_OPERATORS = variables.ALERT_OPERATORS.read()
+ALERTS_REACH_PRIVATE = variables.ALERTS_REACH_PRIVATE.read()
+EMAIL_HOST = variables.EMAIL_HOST.read()
+EMAIL_PORT = variables.EMAIL_PORT.read()
+EMAIL_HOST_USER = variables.EMAIL_HOST_USER.read()
+EMAIL_HOST_PASSWORD = variables.EMAIL_HOST_PASSWORD.read()
+EMAIL_USE_TLS = variables.EMAIL_USE_TLS.read(IN_PRODUCTION)
+EMAIL_USE_SSL = variables.EMAIL_USE_SSL.read()
+EMAIL_TIMEOUT = variables.EMAIL_TIMEOUT.read()
+DEFAULT_FROM_EMAIL = SERVER_EMAIL = variables.EMAIL_FROM.read()
 # Who may read /metrics without a token, and where web processes that share a folder keep their request times.
-METRICS_NETWORKS = env.networks("METRICS_NETWORKS")
-PROMETHEUS_FOLDER = env.text("PROMETHEUS_MULTIPROC_DIR", "")
+METRICS_NETWORKS = variables.METRICS_NETWORKS.read()
+PROMETHEUS_FOLDER = variables.PROMETHEUS_MULTIPROC_DIR.read()
 
 # A batch that publishes for more than this waits for a second person's approval.
-APPROVAL_ABOVE_ORGANIZATIONS = env.integer("APPROVAL_ABOVE_ORGANIZATIONS", 1_000)
-APPROVAL_ABOVE_TASKS = env.integer("APPROVAL_ABOVE_TASKS", 1_000_000)
+APPROVAL_ABOVE_ORGANIZATIONS = variables.APPROVAL_ABOVE_ORGANIZATIONS.read()
+APPROVAL_ABOVE_TASKS = variables.APPROVAL_ABOVE_TASKS.read()
 
 # Calls of the API a minute: of one token (or one person's session), and from one address without either.
-API_CALLS_PER_MINUTE = env.integer("API_CALLS_PER_MINUTE", 600, minimum=1)
-API_STRANGERS_PER_MINUTE = env.integer("API_STRANGERS_PER_MINUTE", 60, minimum=1)
+API_CALLS_PER_MINUTE = variables.API_CALLS_PER_MINUTE.read()
+API_STRANGERS_PER_MINUTE = variables.API_STRANGERS_PER_MINUTE.read()
 
 # How long runs of scheduled jobs, with their logs, and pings of monitors are kept.
-RUNS_KEPT_DAYS = env.integer("RUNS_KEPT_DAYS", 90, minimum=1)
-PINGS_KEPT_DAYS = env.integer("PINGS_KEPT_DAYS", 30, minimum=1)
+RUNS_KEPT_DAYS = variables.RUNS_KEPT_DAYS.read()
+PINGS_KEPT_DAYS = variables.PINGS_KEPT_DAYS.read()
 
 # The daily word to operators: that every due time ran, or what did not.
-DAILY_WORD_AT = env.time_of_day("DAILY_WORD_AT", "07:00")
-DAILY_WORD_ZONE = env.zone("DAILY_WORD_ZONE", "UTC")
+DAILY_WORD_AT = variables.DAILY_WORD_AT.read()
+DAILY_WORD_ZONE = variables.DAILY_WORD_ZONE.read()
 
-ESTATE = env.text("OPSCONSOLE_ESTATE", str(BASE_DIR / "estate.toml"))
+ESTATE = variables.ESTATE.read(str(BASE_DIR / "estate.toml"))
 
 USE_TZ = True
 TIME_ZONE = "UTC"
@@ -238,7 +234,7 @@ LANGUAGE_CODE = "en-gb"
 USE_I18N = False
 
 STATIC_URL = "static/"
-STATIC_ROOT = Path(env.text("STATIC_ROOT", str(BASE_DIR / "staticfiles")))
+STATIC_ROOT = Path(variables.STATIC_ROOT.read(str(BASE_DIR / "staticfiles")))
 STATICFILES_DIRS = [BASE_DIR / "static"]
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
@@ -270,22 +266,20 @@ SECURE_REFERRER_POLICY = "same-origin"
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 # TLS usually ends at a proxy; `SECURE_TLS=off` is for a console on loopback only.
-SECURE_TLS = env.boolean("SECURE_TLS", default=IN_PRODUCTION)
+SECURE_TLS = variables.SECURE_TLS.read(IN_PRODUCTION)
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = SECURE_TLS
 SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^livez$"]  # probes inside a network speak plain HTTP
 SECURE_HSTS_SECONDS = 31_536_000 if SECURE_TLS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = SECURE_TLS
-if env.boolean("TRUST_PROXY_TLS_HEADER", default=False):
+if variables.TRUST_PROXY_TLS_HEADER.read():
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 
 # A pasted list of 100,000 ids is up to 5.5 MB as a form sends it (quotes and line ends take three characters each).
 DATA_UPLOAD_MAX_MEMORY_SIZE = 8 * 1024 * 1024
 
-LOG_LEVEL = env.text("LOG_LEVEL", "INFO").upper()
-SENTRY_DSN = env.text("SENTRY_DSN", "")
-LOG_FORMAT = env.text("LOG_FORMAT", "line").lower()
-if LOG_FORMAT not in ("line", "json"):
-    raise ImproperlyConfigured(f"LOG_FORMAT is {LOG_FORMAT!r}; allowed are 'line' (the default) and 'json'.")
+LOG_LEVEL = variables.LOG_LEVEL.read()
+SENTRY_DSN = variables.SENTRY_DSN.read()
+LOG_FORMAT = variables.LOG_FORMAT.read()
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,

@@ -9,6 +9,7 @@ import struct
 from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.core.management import get_commands, load_command_class
@@ -38,6 +39,9 @@ from opsconsole.estate.model import (
     Throttle,
     TrackedSource,
 )
+from opsconsole.variables import declared
+from opsconsole.variables.kinds import Variable
+from opsconsole.variables.reference import reference
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = (ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md")))
@@ -125,31 +129,58 @@ def test_each_command_of_the_console_is_in_operating() -> None:
     assert {name for name in own if f"manage.py {name}" not in text} == set()
 
 
-def environment_variables() -> set[str]:
-    """The names that the settings read, from their calls of `env.…("NAME", …)`."""
+def test_the_settings_reference_is_what_the_declarations_make() -> None:
+    page = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
+    assert page == reference(), "docs/settings.md is stale: python manage.py settings_reference --write"
+    assert set(ROW_KEY.findall(page)) == {variable.name for variable in declared_variables()}
+    assert {name for name in demo_servers.GIVEN if f"`{name}`" not in page} == set()
+
+
+def test_every_variable_says_what_it_is_for() -> None:
+    names = [variable.name for variable in declared_variables()]
+    assert len(names) == len(set(names)) > 40
+    assert [variable.name for variable in declared_variables() if not (variable.meaning and variable.default)] == []
+    assert [variable.name for variable in declared_variables() if variable.kind == "number" and not variable.unit] == []
+
+
+def test_the_defaults_shown_are_those_that_are_read() -> None:
+    shown = {variable.name: variable.default for variable in declared_variables() if variable.kind == "number"}
+    assert shown == {v.name: str(v.read(environ={})) for v in declared_variables() if v.kind == "number"}
+    for variable in declared_variables():
+        variable.read(environ={})
+
+
+def test_every_declared_variable_is_read_by_the_settings() -> None:
     tree = ast.parse((ROOT / "opsconsole" / "settings.py").read_text(encoding="utf-8"))
-    return {
-        str(node.args[0].value)
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Call)
-        and isinstance(node.func, ast.Attribute)
-        and isinstance(node.func.value, ast.Name)
-        and node.func.value.id == "env"
-        and isinstance(node.args[0], ast.Constant)
-    }
+    read = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    constants = {id(value): name for name, value in vars(declared).items()}
+    assert {constants[id(variable)] for variable in declared_variables()} - read == set()
 
 
-def test_each_environment_variable_is_documented() -> None:
-    text = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
-    names = environment_variables()
-    assert {"SECRET_KEY", "DATABASE_URL", "LOG_LEVEL"} <= names
-    assert names - set(ROW_KEY.findall(text)) == set()
-    assert {name for name in demo_servers.GIVEN if f"`{name}`" not in text} == set()
+READERS_OF_THE_ENVIRONMENT = {
+    "opsconsole/env.py": "the typed readers",
+    "opsconsole/variables/kinds.py": "the declarations",
+    "opsconsole/estate/__init__.py": "names that the estate file gives",
+    "opsconsole/wsgi.py": "says which settings file there is",
+    "opsconsole/processes.py": "a name that the worker gives its own child",
+    "opsconsole/audit.py": "who typed a command",
+}
 
 
-def test_no_environment_variable_is_documented_that_nothing_reads() -> None:
-    text = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
-    assert set(ROW_KEY.findall(text)) - environment_variables() == set()
+def test_nothing_reads_the_environment_past_the_declarations() -> None:
+    """What is read elsewhere would be in no reference."""
+    found = set()
+    for app in OWN_APPS:
+        for path in (ROOT / app).rglob("*.py"):
+            name = path.relative_to(ROOT).as_posix()
+            reads = re.search(r"os\.environ|os\.getenv|\bgetenv\(", path.read_text(encoding="utf-8"))
+            if reads and not name.startswith("opsconsole/demo/"):
+                found.add(name)
+    assert found - set(READERS_OF_THE_ENVIRONMENT) == set()
+
+
+def declared_variables() -> list[Variable[Any]]:
+    return [variable for section in declared.SECTIONS for variable in section.variables]
 
 
 def estate_sections() -> dict[str, set[str]]:

@@ -72,6 +72,16 @@ class TestInteger:
             env.integer("A", 5, environ={"A": "-1"})
 
 
+class TestChoice:
+    @pytest.mark.parametrize(("environ", "chosen"), [({}, "line"), ({"A": ""}, "line"), ({"A": "JSON"}, "json")])
+    def test_value_and_default(self, environ: dict[str, str], chosen: str) -> None:
+        assert env.choice("A", "line", ("line", "json"), environ) == chosen
+
+    def test_anything_else_is_refused_with_what_is_allowed(self) -> None:
+        with pytest.raises(ImproperlyConfigured, match=r"A is 'xml'; allowed are 'line' \(the default\) and 'json'"):
+            env.choice("A", "line", ("line", "json"), {"A": "xml"})
+
+
 def test_words() -> None:
     assert env.words("A", ("d",), {}) == ["d"]
     assert env.words("A", ("d",), {"A": ""}) == []
