@@ -7,11 +7,11 @@ class OpsconsoleConfig(AppConfig):
     verbose_name = "Console"
 
     def ready(self) -> None:
-        # What is not used here registers itself on import: system checks, the clock's duties, the workers' watch.
+        # What is not used here registers itself on import: system checks, the workers' watch, what is kept how long.
         from opsconsole import access, checks, telemetry  # noqa: F401
-        from opsconsole.api import duties  # noqa: F401
+        from opsconsole.api import retention as api_retention  # noqa: F401
         from opsconsole.clock import outside, watch  # noqa: F401
-        from opsconsole.signin import events  # noqa: F401
+        from opsconsole.signin import events, retention  # noqa: F401
 
         telemetry.start()
         # The last app to migrate is unknown here, so roles are granted after each: the work is idempotent and small.

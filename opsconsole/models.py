@@ -97,4 +97,17 @@ class AuditAnchor(models.Model):
         return f"Audit log up to {self.position}, cut off by {self.made_by}"
 
 
+class PruneCount(models.Model):
+    """How many rows of one sort were cleared away since that was last written onto the audit log."""
+
+    what = models.CharField(primary_key=True, max_length=60)
+    rows = models.BigIntegerField()
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"{self.rows} {self.what}"
+
+
 VIEW_AUDIT = permission("opsconsole.view_auditentry", Role.VIEWER)

@@ -218,9 +218,16 @@ APPROVAL_ABOVE_TASKS = variables.APPROVAL_ABOVE_TASKS.read()
 API_CALLS_PER_MINUTE = variables.API_CALLS_PER_MINUTE.read()
 API_STRANGERS_PER_MINUTE = variables.API_STRANGERS_PER_MINUTE.read()
 
-# How long runs of scheduled jobs, with their logs, and pings of monitors are kept.
+# For how many days what has ended is kept; 0: for ever.
+JOBS_KEPT_DAYS = variables.JOBS_KEPT_DAYS.read()
+DRIFT_KEPT_DAYS = variables.DRIFT_KEPT_DAYS.read()
+JOB_LOGS_KEPT_DAYS = variables.JOB_LOGS_KEPT_DAYS.read()
+QUERY_RUNS_KEPT_DAYS = variables.QUERY_RUNS_KEPT_DAYS.read()
+SNAPSHOTS_KEPT_DAYS = variables.SNAPSHOTS_KEPT_DAYS.read()
 RUNS_KEPT_DAYS = variables.RUNS_KEPT_DAYS.read()
 PINGS_KEPT_DAYS = variables.PINGS_KEPT_DAYS.read()
+NOTIFICATIONS_KEPT_DAYS = variables.NOTIFICATIONS_KEPT_DAYS.read()
+ALERTS_KEPT_DAYS = variables.ALERTS_KEPT_DAYS.read()
 
 # The daily word to operators: that every due time ran, or what did not.
 DAILY_WORD_AT = variables.DAILY_WORD_AT.read()

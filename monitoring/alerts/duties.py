@@ -13,7 +13,6 @@ from opsconsole.clock.duties import duty
 RECONCILE_SECONDS = 5.0
 DELIVER_SECONDS = 1.0
 HOLD_SECONDS = 5.0
-THIN_SECONDS = 600.0
 SOMETHING_WAITS = """
 SELECT EXISTS (SELECT FROM alerts_notification WHERE state = 'queued' AND due_at <= %(now)s)
     OR EXISTS (SELECT FROM alerts_notification WHERE state = 'sending' AND lease_until <= %(now)s)
@@ -45,8 +44,3 @@ def let_time_pass() -> None:
     upkeep.end_incidents(now)
     upkeep.remind(now)
     upkeep.escalate(now)
-
-
-@duty("alerts.thin", every=THIN_SECONDS)
-def thin() -> int:
-    return upkeep.thin(timezone.now())

@@ -6,4 +6,4 @@ class RecordsConfig(AppConfig):
     verbose_name = "Record statuses"
 
     def ready(self) -> None:
-        from monitoring.records import access, duties, readings  # noqa: F401  (they register themselves)
+        from monitoring.records import access, duties, readings, retention  # noqa: F401  (they register themselves)

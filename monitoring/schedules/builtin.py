@@ -13,9 +13,10 @@ from monitoring.records.operations.snapshots import take
 from monitoring.records.standing import record_source
 from monitoring.schedules.actions import Log, operation
 from monitoring.schedules.models import Run
-from opsconsole import estate
+from opsconsole import estate, retention
 from opsconsole.audit import Actor, Door
 from opsconsole.errors import ConsoleError, OutsideDataError, UnavailableError, UsageError
+from opsconsole.worker import stop_requested
 from sync.check import describe_result
 from sync.estate_check.result import Status
 from sync.estate_check.systems import check_estate
@@ -143,3 +144,14 @@ def check_whole_estate(parameters: Mapping[str, Any], run: Run, log: Log) -> str
     if problems:
         raise UnavailableError(f"{counted(problems, 'problem')}, which the log has.")
     return "Everything that the estate names answers as it should."
+
+
+@operation("prune", "Clears away what is older than the settings keep.", verify=_verify_nothing)
+def prune_old_rows(parameters: Mapping[str, Any], run: Run, log: Log) -> str:
+    """Raises UnavailableError where its worker is to stop before all is gone: another one goes on."""
+    actor = Actor(f"{run.scheduled_job.name} (run {run.pk})", Door.WORKER)
+    reason = run.reason or "scheduled"
+    pruned = retention.prune(actor, reason, timezone.now(), say=log, stop=stop_requested)
+    if not pruned.whole:
+        raise UnavailableError(f"It was stopped before all was gone. {pruned.sentence()}")
+    return pruned.sentence()

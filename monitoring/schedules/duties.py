@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from django.utils import timezone
 
-from monitoring.schedules.operations import upkeep
 from monitoring.schedules.operations.firing import fire_due
 from monitoring.schedules.operations.looking import look
 from monitoring.schedules.operations.reconciling import reconcile
@@ -15,7 +14,6 @@ TAKE_OVER_SECONDS = 5.0
 FIRE_SECONDS = 0.5
 RECONCILE_SECONDS = 3.0
 LOOK_SECONDS = 1.0
-FORGET_SECONDS = 300.0
 
 follower = EstateFollower()
 
@@ -38,10 +36,3 @@ def look_at_runs_and_monitors() -> None:
 
 
 duty("schedules.reconcile", every=RECONCILE_SECONDS)(reconcile)
-
-
-@duty("schedules.forget_old", every=FORGET_SECONDS)
-def forget_old() -> None:
-    now = timezone.now()
-    upkeep.forget_old_runs(now)
-    upkeep.forget_old_pings(now)

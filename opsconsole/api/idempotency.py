@@ -33,7 +33,6 @@ WAIT_SECONDS = 10
 ASKING_SECONDS = 60
 """An act may ask the source in its transaction, which is idle meanwhile; the session's own limit is shorter."""
 
-PER_ROUND = 5_000
 LOCK_NOT_AVAILABLE = "55P03"
 
 Act = Callable[[], HttpResponseBase]
@@ -188,9 +187,3 @@ def _waiting_at_most(seconds: int) -> Iterator[None]:
                 raise
             raise _under_way() from error
         cursor.execute("SET LOCAL lock_timeout TO DEFAULT")
-
-
-def drop_old_calls() -> int:
-    """Forget answers after a day, some at a time. Returns how many. A duty of the clock."""
-    old = IdempotentCall.objects.filter(begun_at__lt=Now() - KEPT).order_by("begun_at").values("pk")[:PER_ROUND]
-    return IdempotentCall.objects.filter(pk__in=old).delete()[0]

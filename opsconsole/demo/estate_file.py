@@ -207,6 +207,15 @@ operation = "record_snapshot"
 parameters = {{ source = "uploads" }}
 after = ["nightly-check"]
 owner = "Operations"
+
+[[scheduled_jobs]]
+name = "nightly-prune"
+description = "Clears away what is older than the settings keep."
+cron = "30 3 * * *"
+zone = "Europe/Paris"
+operation = "prune"
+time_limit = "2h"
+owner = "Operations"
 """
 
 

@@ -94,15 +94,36 @@ OUTSIDE_PING_URL = _watch.text(
     secret=True,
 )
 
-_runs = Section("Runs and pings")
-RUNS_KEPT_DAYS = _runs.integer(
-    "RUNS_KEPT_DAYS",
-    90,
-    "how long after its end a run of a scheduled job is kept, with its log; unsettled ones, too",
-    unit="days",
-    minimum=1,
+_kept = Section(
+    "Retention",
+    before="How long what has ended is kept, counted from its end; 0: for ever. `manage.py prune` removes what is "
+    "older ([operating](operating.md#retention)).",
 )
-PINGS_KEPT_DAYS = _runs.integer("PINGS_KEPT_DAYS", 30, "how long a ping of a monitor is kept", unit="days", minimum=1)
+JOBS_KEPT_DAYS = _kept.integer(
+    "JOBS_KEPT_DAYS", 365, "jobs with all that belongs to them, then their batches", unit="days"
+)
+DRIFT_KEPT_DAYS = _kept.integer(
+    "DRIFT_KEPT_DAYS", 180, "the out-of-sync tasks that jobs found, where the job is done or was cancelled", unit="days"
+)
+JOB_LOGS_KEPT_DAYS = _kept.integer(
+    "JOB_LOGS_KEPT_DAYS", 180, "the logs of jobs that are done or were cancelled", unit="days"
+)
+QUERY_RUNS_KEPT_DAYS = _kept.integer(
+    "QUERY_RUNS_KEPT_DAYS", 180, "runs of queries for affected organizations; what they found goes after 7", unit="days"
+)
+SNAPSHOTS_KEPT_DAYS = _kept.integer(
+    "SNAPSHOTS_KEPT_DAYS", 90, "counts of records by status; after 7 one for each hour stays", unit="days"
+)
+RUNS_KEPT_DAYS = _kept.integer(
+    "RUNS_KEPT_DAYS", 90, "runs of scheduled jobs, with their logs; unsettled ones, too", unit="days"
+)
+PINGS_KEPT_DAYS = _kept.integer("PINGS_KEPT_DAYS", 30, "pings of monitors", unit="days")
+NOTIFICATIONS_KEPT_DAYS = _kept.integer(
+    "NOTIFICATIONS_KEPT_DAYS", 90, "messages that were delivered, or not needed any more", unit="days"
+)
+ALERTS_KEPT_DAYS = _kept.integer(
+    "ALERTS_KEPT_DAYS", 365, "alerts that were resolved, with their history and their messages", unit="days"
+)
 
 _daily = Section("The daily word")
 DAILY_WORD_AT = _daily.time_of_day(
@@ -242,7 +263,7 @@ TRUST_PROXY_TLS_HEADER = _tls.boolean(
 )
 
 SECTIONS = (
-    *(_console, _stores, _watch, _runs, _daily, _loops, _alerts, _api, _metrics, _approval, _people, _tls),
+    *(_console, _stores, _watch, _kept, _daily, _loops, _alerts, _api, _metrics, _approval, _people, _tls),
     Section(
         "Only the demonstration",
         before="`make demo` uses a server that the environment names instead of starting its own: `DATABASE_URL`, "

@@ -33,6 +33,7 @@ def check_estate(estate: Estate, redis_url: str) -> Iterator[Result]:
     yield from _with_clock("redis", check_redis(redis_url), clocks)
     yield from _with_clock("console database", check_console_database(), clocks)
     yield judge_clocks(clocks)
+    yield judge_retention(estate)
 
 
 def _told(name: str, check: Callable[[], Iterable[Result]]) -> Iterator[Result]:
@@ -78,3 +79,15 @@ def judge_clocks(clocks: dict[str, timedelta]) -> Result:
             "clocks", f"{said[:1].upper()}{said[1:]}; set the clocks, or windows and the settle time are off."
         )
     return ok("clocks", f"All clocks agree within {spread.total_seconds():.1f} s.")
+
+
+def judge_retention(estate: Estate) -> Result:
+    """Without the operation `prune` the console's database grows for ever."""
+    jobs = [job.name for job in estate.scheduled_jobs if job.operation == "prune"]
+    if not jobs:
+        return warning(
+            "retention",
+            "No scheduled job of the estate file prunes, so old rows stay for ever, unless one that was added in the "
+            "console does; estate.example.toml has one.",
+        )
+    return ok("retention", f"{jobs[0]} clears away what is older than the settings keep.")

@@ -35,7 +35,8 @@ def drift_list(request: HttpRequest, number: int) -> HttpResponse:
         return render(request, "sync/job_drift.html", {"job": job, "form": form}, status=400)
     rows = form.narrow(drift_of(job))
     table = DriftTable.from_request(request, rows, label="Drift", total=_total(job, form, rows))
-    content = {"job": job, "form": form, "table": table, "filtered": form.asked}
+    cleared = bool(job.drift_found and rows.query.is_empty())
+    content = {"job": job, "form": form, "table": table, "filtered": form.asked, "cleared": cleared}
     return render(request, "sync/job_drift.html", content)
 
 
@@ -44,6 +45,8 @@ def _total(job: Job, form: DriftFilter, rows: QuerySet[Drift]) -> CappedCount:
     asked = {name for name, value in form.cleaned_data.items() if value}
     if asked - {"kind"}:
         return capped_count(rows)
+    if rows.query.is_empty():  # cleared away, while the counts stay
+        return CappedCount(0, capped=False)
     return CappedCount(getattr(job, form.cleaned_data["kind"]) if asked else job.drift_found, capped=False)
 
 

@@ -18,7 +18,9 @@ from django.utils import timezone
 from opsconsole.access import Role
 from opsconsole.api import idempotency
 from opsconsole.api.models import ApiToken, IdempotentCall
+from opsconsole.api.retention import remove_calls
 from opsconsole.models import AuditEntry, User
+from opsconsole.retention import Bounds
 from sync.models import Job, JobState
 from tests.api.callers import Program, problem_of, program
 from tests.company import at_database
@@ -87,7 +89,7 @@ def test_keys_are_each_token_s_own_and_last_a_day(ada: Program) -> None:
     assert "ended already" in problem_of(bob.post(f"jobs/{job.pk}/cancel", WHY, key="one"))["detail"]
     IdempotentCall.objects.update(begun_at=timezone.now() - timedelta(hours=25))
     assert "ended already" in problem_of(ada.post(f"jobs/{job.pk}/cancel", WHY, key="one"))["detail"]
-    assert idempotency.drop_old_calls() == 1
+    assert remove_calls(Bounds(timezone.now()), 0).removed == {"answers of the API": 1}
     assert IdempotentCall.objects.count() == 1
 
 

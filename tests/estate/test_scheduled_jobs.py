@@ -36,11 +36,13 @@ def commented_example() -> dict[str, Any]:
 
 
 def test_none_is_needed(values: dict[str, Any]) -> None:
+    assert [job.operation for job in read(values).scheduled_jobs] == ["prune"]
+    del values["scheduled_jobs"]
     assert read(values).scheduled_jobs == ()
 
 
 def test_the_example_reads(values: dict[str, Any]) -> None:
-    sync, export = read(values | commented_example(), EXPORT_AUTHORIZATION="Bearer t0ken").scheduled_jobs
+    sync, export, _ = read(values | commented_example(), EXPORT_AUTHORIZATION="Bearer t0ken").scheduled_jobs
     assert (sync.cron, sync.zone, sync.every) == ("30 2 * * *", "Europe/Paris", None)
     assert (sync.critical, sync.retries, sync.parameters["mode"]) == (True, (300, 600, 1200), "sync")
     assert export.after == ("nightly-sync",)

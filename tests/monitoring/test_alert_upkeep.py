@@ -10,12 +10,12 @@ import pytest
 from django.core.management import call_command
 from pytest_django import Settings
 
-from monitoring.alerts.models import Alert, Channel, ChannelKind, Notification
+from monitoring.alerts.models import Channel, ChannelKind, Notification
 from monitoring.alerts.operations import acting, delivery
 from monitoring.alerts.operations.delivery import deliver
 from monitoring.alerts.operations.life import fire, resolve
 from monitoring.alerts.operations.notices import queue_notice
-from monitoring.alerts.operations.upkeep import KEEP_RESOLVED, KEEP_SENT, escalate, remind, thin
+from monitoring.alerts.operations.upkeep import escalate, remind
 from monitoring.alerts.types import Severity
 from opsconsole.audit import Actor, Door
 from tests.monitoring.alerting import DAY, HOUR, MINUTE, NOW, SECOND, channel, outbox, run_failed, subscribe, subscribed
@@ -104,17 +104,6 @@ def test_a_round_that_is_full_leaves_the_rest_as_it_was(settings: Settings, monk
         assert deliver(NOW) == 0
         waits = Notification.objects.get(channel__name="waits")
         assert (waits.state, waits.attempts, waits.due_at) == ("queued", 0, NOW)
-
-
-def test_old_rows_go_and_young_and_open_ones_stay() -> None:
-    subscribed()
-    old, open_one = run_failed(), run_failed("job:open")
-    Notification.objects.filter(alert=old).update(state="delivered", ended_at=NOW)
-    resolve("run_failed", "job:nightly", now=NOW, because="done")
-    assert thin(NOW + KEEP_SENT) == 0
-    assert thin(NOW + KEEP_SENT + SECOND) == 1
-    assert thin(NOW + KEEP_RESOLVED + SECOND) > 1
-    assert list(Alert.objects.all()) == [open_one]
 
 
 def test_a_service_is_reached_through_apprise(settings: Settings) -> None:

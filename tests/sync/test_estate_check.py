@@ -17,14 +17,14 @@ from django.core.management import call_command
 
 from opsconsole.demo.addresses import ServerAddresses
 from opsconsole.demo.processes import wait_until
-from opsconsole.estate.model import Estate, Index, IndexAdapter, Kafka, OrganizationTable, TaskTable
+from opsconsole.estate.model import Estate, Index, IndexAdapter, Kafka, OrganizationTable, ScheduledJob, TaskTable
 from opsconsole.estate.model import Source as SourceSettings
 from opsconsole.keys import KeyKind
 from sync.estate_check.catalog import IndexFacts, TableFacts, Visibility, last_updates, scans
 from sync.estate_check.judge import judge_visibility, judge_walk_index, judge_window_index
 from sync.estate_check.result import Result, Status
 from sync.estate_check.stores import check_source
-from sync.estate_check.systems import check_estate, judge_clocks
+from sync.estate_check.systems import check_estate, judge_clocks, judge_retention
 from sync.source import Source
 from tests.sync.stores import Store, estate_of, temporary_store
 
@@ -238,3 +238,10 @@ def test_the_command_ends_with_1_for_a_problem(servers: ServerAddresses, setting
     assert {"name": "source organizations", "status": "problem"}.items() <= next(
         one for one in results if one["name"] == "source organizations"
     ).items()
+
+
+def test_an_estate_in_which_nothing_prunes_is_told_so(estate: Estate) -> None:
+    pulse, nightly = ScheduledJob("pulse", operation="check_estate"), ScheduledJob("nightly", operation="prune")
+    assert judge_retention(replace(estate, scheduled_jobs=(pulse,))).status is Status.WARNING
+    found = judge_retention(replace(estate, scheduled_jobs=(pulse, nightly)))
+    assert (found.status, found.sentence) == (Status.OK, "nightly clears away what is older than the settings keep.")

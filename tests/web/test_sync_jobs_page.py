@@ -142,6 +142,15 @@ def test_drift_shows_where_its_message_went_and_what_agrees() -> None:
     assert "1 field agrees" in text
 
 
+def test_drift_that_was_cleared_away_is_said_to_be_gone() -> None:
+    job = make_full_job(state=JobState.DONE, ended_at=timezone.now())
+    assert "cleared away" not in page(job.pk, part="drift/")
+    job.drift.all().delete()
+    job.events.all().delete()
+    assert "Which 4 tasks it found has been cleared away since; the counts stay." in page(job.pk, part="drift/")
+    assert "No lines, or they have been cleared away." in page(job.pk)
+
+
 def test_drift_as_csv_with_the_same_filters() -> None:
     job = make_job(stale=1, missing=1)
     make_drift(job, source={"status": "=cmd()"}, index={"status": "waiting"}, partition=0, offset=7)

@@ -1,11 +1,11 @@
-"""What time does to alerts: escalations, acknowledgements that are over, incidents that are over, old rows."""
+"""What time does to alerts: escalations, acknowledgements that are over, incidents that are over."""
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
 
 from django.db import transaction
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, OuterRef
 
 from monitoring.alerts.audience import Interest
 from monitoring.alerts.models import (
@@ -22,9 +22,6 @@ from monitoring.alerts.operations.life import resolve
 from monitoring.alerts.operations.telling import Destination, fact_of, interest_of, quiet_until, tell
 
 PER_ROUND = 500
-KEEP_SENT = timedelta(days=90)
-KEEP_RESOLVED = timedelta(days=365)
-PER_SLICE = 1_000
 
 
 def escalate(now: datetime) -> int:
@@ -93,18 +90,3 @@ def end_incidents(now: datetime) -> int:
         resolve("incident", subject, now=now, because="Everything that belongs to it is over.") is not None
         for subject in subjects
     )
-
-
-def thin(now: datetime) -> int:
-    """Drop what was sent, or not needed, ninety days ago, and alerts that ended a year ago. What was given up stays
-    until its alert goes. Returns how many rows; in slices."""
-    ended = (NotificationState.DELIVERED, NotificationState.WITHDRAWN)
-    sent = Notification.objects.filter(
-        Q(ended_at__lt=now - KEEP_SENT) | Q(ended_at__isnull=True, created_at__lt=now - KEEP_SENT), state__in=ended
-    )
-    alerts = Alert.objects.filter(resolved_at__lt=now - KEEP_RESOLVED)
-    dropped = 0
-    for rows in (sent, alerts):
-        numbers = list(rows.order_by("pk").values_list("pk", flat=True)[:PER_SLICE])
-        dropped += rows.model._default_manager.filter(pk__in=numbers).delete()[0]
-    return dropped

@@ -23,19 +23,18 @@ logger = logging.getLogger(__name__)
 
 LONGEST = 10.0  # seconds for one statement: the clock has other duties, and a lease to renew
 LONGEST_GAP = timedelta(hours=1)  # over a longer one nobody can tell who aged when
-KEPT = timedelta(days=90)
 WHOLE = timedelta(days=7)
 ROWS_PER_STEP = 2_000
 
 THIN = f"""
     DELETE FROM {Snapshot._meta.db_table} WHERE id IN (
         SELECT id FROM (
-            SELECT id, taken_at, row_number() OVER (
+            SELECT id, row_number() OVER (
                 PARTITION BY source, date_trunc('hour', taken_at) ORDER BY error <> '', taken_at
             ) AS place
             FROM {Snapshot._meta.db_table} WHERE taken_at < %(whole)s
         ) AS old
-        WHERE taken_at < %(kept)s OR place > 1 LIMIT %(rows)s
+        WHERE place > 1 LIMIT %(rows)s
     )
 """  # noqa: S608  (the name is the model's own)
 
@@ -130,10 +129,7 @@ def good(source: str, ages: Ages) -> QuerySet[Snapshot]:
 
 
 def thin(now: datetime) -> int:
-    """Drop snapshots of more than 90 days, and all but one for each hour of those of more than 7. At most 2,000 rows.
-
-    Returns how many were dropped.
-    """
+    """Of snapshots of more than 7 days keep one for each hour. Drops at most 2,000 rows; returns how many."""
     with connection.cursor() as cursor:
-        cursor.execute(THIN, {"kept": now - KEPT, "whole": now - WHOLE, "rows": ROWS_PER_STEP})
+        cursor.execute(THIN, {"whole": now - WHOLE, "rows": ROWS_PER_STEP})
         return int(cursor.rowcount)
