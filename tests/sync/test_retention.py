@@ -228,9 +228,8 @@ def test_a_job_that_somebody_has_locked_is_left_for_the_next_pass(now: datetime)
 
 
 def test_the_totals_of_all_jobs_stay_what_they_were(now: datetime) -> None:
-    job, attempt = claim(make_job())
+    job, _ = claim(make_job())
     Job.objects.filter(pk=job.pk).update(scanned=150, stale=3)
-    assert attempt
     make_drift(job)
     Job.objects.filter(pk=job.pk).update(state=JobState.DONE, ended_at=now)
     aged(Job.objects.get(pk=job.pk), OLD, now)
