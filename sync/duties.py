@@ -5,13 +5,13 @@ from sync.operations.batches import drop_old_plans, keep_batches_moving
 from sync.operations.query_runs import drop_old_rows, fail_lost_runs
 from sync.operations.skiplist import resolve_missed
 from sync.operations.tallies import gather_tallies
-from sync.reconcile import end_stuck_jobs, reconcile, some_are_ending
+from sync.reconcile import ENDING, end_stuck_jobs, reconcile
 
 RECONCILE_SECONDS = 3.0
 
 duty("sync.reconcile", every=RECONCILE_SECONDS)(reconcile)
 duty("sync.keep_batches_moving", every=RECONCILE_SECONDS)(keep_batches_moving)
-duty("sync.end_stuck_jobs", every=RECONCILE_SECONDS, slow=True, wanted=some_are_ending)(end_stuck_jobs)
+duty("sync.end_stuck_jobs", every=RECONCILE_SECONDS, slow=True, wanted=ENDING.any)(end_stuck_jobs)
 
 LOST_RUNS_SECONDS = 10.0
 OLD_ROWS_SECONDS = 300.0

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import logging
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.db import transaction
+from django.db.models import QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 from redis.exceptions import RedisError
 
+from opsconsole.clock.asking import Questions
 from sync import queueing, recovery
 from sync.models import AttemptOutcome, Job, JobKind, JobRange, JobState
 from sync.operations.ladder import climb_stuck_jobs
@@ -29,8 +31,11 @@ PER_ROUND = 1_000
 def recover_silent_jobs() -> int:
     """Queue again every job whose worker fell silent. Returns how many were. What was to end anyway is left to
     `end_stuck_jobs`."""
-    silent = list(Job.objects.silent_for(SILENCE_SECONDS).exclude(state=JobState.CANCELLING).order_by("pk")[:PER_ROUND])
-    return sum(_recover_silent(job) for job in silent)
+    return sum(_recover_silent(job) for job in list(_silent_jobs().order_by("pk")[:PER_ROUND]))
+
+
+def _silent_jobs() -> QuerySet[Job]:
+    return Job.objects.silent_for(SILENCE_SECONDS).exclude(state=JobState.CANCELLING)
 
 
 def _recover_silent(job: Job) -> bool:
@@ -47,9 +52,8 @@ def recover_silent_ranges(job: Job | None = None) -> int:
     return len(silent)
 
 
-def some_are_ending() -> bool:
-    """Whether a job was asked to end and has not: then `end_stuck_jobs` is wanted."""
-    return Job.objects.filter(state=JobState.CANCELLING).exists()
+ENDING = Questions(jobs=lambda now: Job.objects.filter(state=JobState.CANCELLING))
+"""Whether a job was asked to end and has not: then `end_stuck_jobs` is wanted."""
 
 
 def end_stuck_jobs() -> int:
@@ -63,11 +67,14 @@ def end_stuck_jobs() -> int:
 def queue_due_retries() -> int:
     """Queue every job whose waiting time after a failure is over."""
     with transaction.atomic():
-        due = Job.objects.filter(state=JobState.RETRYING, not_before__lte=Now())
-        jobs = list(due.select_for_update(skip_locked=True).order_by("pk")[:PER_ROUND])
+        jobs = list(_due_retries().select_for_update(skip_locked=True).order_by("pk")[:PER_ROUND])
         Job.objects.filter(pk__in=[job.pk for job in jobs]).requeue(states=(JobState.RETRYING,))
         queueing.enqueue_after_commit(jobs)
     return len(jobs)
+
+
+def _due_retries() -> QuerySet[Job]:
+    return Job.objects.filter(state=JobState.RETRYING, not_before__lte=Now())
 
 
 def push_lost_jobs() -> int:
@@ -75,8 +82,7 @@ def push_lost_jobs() -> int:
 
     A worker may be about to claim it: a second message costs one claim that is lost.
     """
-    cutoff = timezone.now() - QUEUE_GRACE
-    waiting = Job.objects.filter(state=JobState.QUEUED, enqueued_at__lt=cutoff).order_by("pk")
+    waiting = _queued_for_long(timezone.now()).order_by("pk")
     queued = list(waiting.values_list("pk", "kind")[:PER_ROUND])
     if not queued:
         return 0
@@ -90,8 +96,28 @@ def push_lost_jobs() -> int:
     return len(lost)
 
 
+def _queued_for_long(now: datetime) -> QuerySet[Job]:
+    return Job.objects.filter(state=JobState.QUEUED, enqueued_at__lt=now - QUEUE_GRACE)
+
+
+STEPS = {
+    "silent_jobs": recover_silent_jobs,
+    "silent_ranges": recover_silent_ranges,
+    "due_retries": queue_due_retries,
+    "queued_for_long": push_lost_jobs,
+}
+TO_DO = Questions(
+    silent_jobs=lambda now: _silent_jobs(),
+    silent_ranges=lambda now: JobRange.objects.silent_for(SILENCE_SECONDS),
+    due_retries=lambda now: _due_retries(),
+    queued_for_long=_queued_for_long,
+)
+
+
 def reconcile() -> None:
-    """One round of all of it. Each step is safe to repeat and safe beside a second clock."""
-    for step in (recover_silent_jobs, recover_silent_ranges, queue_due_retries, push_lost_jobs):
-        if count := step():
+    """One round of all of it. Each step is safe to repeat and safe beside a second clock. One statement where there is
+    nothing to do."""
+    to_do = TO_DO(timezone.now())
+    for name, step in STEPS.items():
+        if name in to_do and (count := step()):
             logger.info("%s: %d", step.__name__, count)

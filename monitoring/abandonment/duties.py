@@ -9,12 +9,12 @@ LOOK_SECONDS = 10.0
 DISABLE_SECONDS = 10.0
 
 
-@duty("abandonment.look", every=LOOK_SECONDS, slow=True)
+@duty("abandonment.look", every=LOOK_SECONDS, slow=True, wanted=lambda: bool(looking.due_sources(timezone.now())))
 def look() -> int:
     return looking.look_at_due(timezone.now())
 
 
-@duty("abandonment.disable", every=DISABLE_SECONDS, slow=True)
+@duty("abandonment.disable", every=DISABLE_SECONDS, slow=True, wanted=disabling.TO_DO.any)
 def disable() -> int:
     now = timezone.now()
     return disabling.work_off(now) + disabling.note_enabled_elsewhere(now)

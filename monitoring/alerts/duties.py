@@ -6,7 +6,7 @@ from django.db import connection
 from django.utils import timezone
 
 from monitoring.alerts.conditions.reconciling import reconcile
-from monitoring.alerts.operations import holding, upkeep
+from monitoring.alerts.operations import upkeep
 from monitoring.alerts.operations.delivery import deliver
 from opsconsole.clock.duties import duty
 
@@ -39,8 +39,4 @@ def deliver_notifications() -> int:
 
 @duty("alerts.let_time_pass", every=HOLD_SECONDS)
 def let_time_pass() -> None:
-    now = timezone.now()
-    holding.release(now)
-    upkeep.end_incidents(now)
-    upkeep.remind(now)
-    upkeep.escalate(now)
+    upkeep.let_time_pass(timezone.now())

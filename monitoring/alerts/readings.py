@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from django.db.models import QuerySet
 from django.urls import reverse
 
 from monitoring.alerts.models import Alert, Channel, Notification, NotificationState
 from monitoring.alerts.types import Severity
+from opsconsole.clock.asking import Questions
 from opsconsole.keyset import capped_count
 from opsconsole.overview import Reading, overview_signal
 from opsconsole.tones import Tone
@@ -17,11 +19,12 @@ FAILING_AFTER = timedelta(minutes=10)
 
 @overview_signal("alerts", "Open alerts", order=70)
 def open_alerts(now: datetime) -> Reading:
-    """Four queries at most."""
-    unheard = Alert.objects.open().exclude(acknowledged_until__gt=now)
+    """Three queries at most; one where no alert is open."""
+    there = THERE(now)
+    unheard = _unheard(now) if "unheard" in there else Alert.objects.none()
     total = capped_count(unheard)
     critical = capped_count(unheard.filter(severity=Severity.CRITICAL))
-    trouble = _trouble(now)
+    trouble = _trouble(there)
     if trouble:
         tone, sentence = Tone.PROBLEM, trouble
     elif critical.value:
@@ -35,12 +38,21 @@ def open_alerts(now: datetime) -> Reading:
     )
 
 
-def _trouble(now: datetime) -> str:
-    """Why messages do not leave; empty where they do."""
-    off = Channel.objects.exclude(off_because="").exists()
-    failing = Notification.objects.filter(
+def _unheard(now: datetime) -> QuerySet[Alert]:
+    return Alert.objects.open().exclude(acknowledged_until__gt=now)
+
+
+def _failing(now: datetime) -> QuerySet[Notification]:
+    return Notification.objects.filter(
         state=NotificationState.QUEUED, attempts__gt=0, created_at__lt=now - FAILING_AFTER
     )
-    if failing.exists():
+
+
+THERE = Questions(unheard=_unheard, failing=_failing, off=lambda now: Channel.objects.exclude(off_because=""))
+
+
+def _trouble(there: frozenset[str]) -> str:
+    """Why messages do not leave; empty where they do."""
+    if "failing" in there:
         return "Messages cannot be delivered and are tried again: look at the outbox."
-    return "A channel is off and gets nothing: look at the channels." if off else ""
+    return "A channel is off and gets nothing: look at the channels." if "off" in there else ""

@@ -12,11 +12,13 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
+from django.db.models import QuerySet
 from django.db.models.functions import Now
 from django.dispatch import receiver
 
 from monitoring.pipeline import hosts
 from monitoring.pipeline.models import WorkerBeat
+from opsconsole.clock.asking import Questions
 from opsconsole.worker import BEAT_SECONDS, worker_beat, worker_ended
 
 OVERDUE = timedelta(seconds=BEAT_SECONDS + 2)
@@ -49,12 +51,20 @@ def ended(worker: str, **_: Any) -> None:
     WorkerBeat.objects.filter(name=worker).delete()
 
 
+def _late() -> QuerySet[WorkerBeat]:
+    return WorkerBeat.objects.filter(beat_at__lt=Now() - OVERDUE)
+
+
+LATE = Questions(workers=lambda now: _late())
+"""On any machine: asked all day long by every worker."""
+
+
 def look_after_neighbours() -> int:
     """Say of each worker of this machine whose sign is late what its process does. Returns how many are late."""
     space = hosts.own_space()
-    if not space:
+    if not space or not LATE.any():
         return 0
-    late = list(WorkerBeat.objects.filter(space=space, beat_at__lt=Now() - OVERDUE))
+    late = list(_late().filter(space=space))
     for one in late:
         seen = hosts.look(one.pid, one.identity)
         # Not where it has given a sign meanwhile.

@@ -13,7 +13,7 @@ THIN_SECONDS = 600.0
 FORGET_SECONDS = 60.0
 CANARY_LOOK_SECONDS = 5.0
 FORGET_ROUNDS_SECONDS = 3_600.0
-SIGNALS_SECONDS = 5.0
+SIGNALS_SECONDS = 10.0
 
 duty("pipeline.tell_workers_of_pauses", every=PAUSES_SECONDS)(queues.tell_workers_again)
 duty("pipeline.look_after_workers", every=NEIGHBOURS_SECONDS)(beats.look_after_neighbours)
@@ -40,7 +40,7 @@ def sample_lag() -> None:
     consumer.sample(consumer.watcher().look(fresh=0))
 
 
-@duty("pipeline.run_canary", every=CANARY_LOOK_SECONDS, slow=True)
+@duty("pipeline.run_canary", every=CANARY_LOOK_SECONDS, slow=True, wanted=lambda: canary.is_due(timezone.now()))
 def run_canary() -> None:
     canary.run_due(timezone.now())
 

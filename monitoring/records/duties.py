@@ -10,7 +10,7 @@ THIN_SECONDS = 600.0
 USUAL_SECONDS = 60.0
 
 
-@duty("records.take_snapshots", every=DUE_SECONDS, slow=True)
+@duty("records.take_snapshots", every=DUE_SECONDS, slow=True, wanted=lambda: snapshots.one_is_due(timezone.now()))
 def take_snapshots() -> bool:
     return snapshots.take_due(timezone.now())
 
@@ -20,6 +20,6 @@ def thin_snapshots() -> int:
     return snapshots.thin(timezone.now())
 
 
-@duty("records.measure_usual_times", every=USUAL_SECONDS, slow=True)
+@duty("records.measure_usual_times", every=USUAL_SECONDS, slow=True, wanted=lambda: usual.one_is_due(timezone.now()))
 def measure_usual_times() -> bool:
     return usual.measure_due(timezone.now())

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from django.db.models import QuerySet
 from django.urls import reverse
 
 from monitoring.schedules.models import Monitor, ScheduledJob
 from monitoring.schedules.pings import Stored
 from monitoring.schedules.views.common import dead_letters, missed_runs
+from opsconsole.clock.asking import Questions
 from opsconsole.overview import Reading, overview_signal
 from opsconsole.tones import Tone
 
@@ -19,12 +21,15 @@ RECENT = timedelta(days=1)
 
 @overview_signal("runs", "Scheduled runs", order=50)
 def runs(now: datetime) -> Reading | None:
-    """What was missed and nobody has settled, and what was given up within a day. None without scheduled jobs."""
-    missed = list(missed_runs().order_by("-pk").values_list("scheduled_job__name", flat=True)[:MOST_COUNTED])
-    dead = dead_letters().order_by("-pk").values_list("scheduled_job__name", "ended_at")[:MOST_COUNTED]
-    failed = [name for name, ended in dead if ended is not None and ended >= now - RECENT]
+    """What was missed and nobody has settled, and what was given up within a day. None without scheduled jobs.
+
+    Three queries at most; one where nothing was.
+    """
+    there = RUNS_THERE(now)
+    missed = _missed() if "missed" in there else []
+    failed = _failed(now) if "dead" in there else []
     total = len(missed) + len(failed)
-    if not total and not ScheduledJob.objects.filter(enabled=True).exists():
+    if not total and "jobs" not in there:
         return None
     capped = "+" if MOST_COUNTED in (len(missed), len(failed)) else ""
     return Reading(
@@ -35,6 +40,22 @@ def runs(now: datetime) -> Reading | None:
         address=reverse("schedules:missed" if missed or not failed else "schedules:dead"),
         limit="0 missed, 0 failed",
     )
+
+
+RUNS_THERE = Questions(
+    missed=lambda now: missed_runs(),
+    dead=lambda now: dead_letters(),
+    jobs=lambda now: ScheduledJob.objects.filter(enabled=True),
+)
+
+
+def _missed() -> list[str]:
+    return list(missed_runs().order_by("-pk").values_list("scheduled_job__name", flat=True)[:MOST_COUNTED])
+
+
+def _failed(now: datetime) -> list[str]:
+    dead = dead_letters().order_by("-pk").values_list("scheduled_job__name", "ended_at")[:MOST_COUNTED]
+    return [name for name, ended in dead if ended is not None and ended >= now - RECENT]
 
 
 def _sentence(missed: list[str], failed: list[str]) -> str:
@@ -51,11 +72,12 @@ def _named(names: list[str]) -> str:
 
 @overview_signal("monitors", "Monitors", order=55)
 def monitors(now: datetime) -> Reading | None:
-    """Jobs elsewhere that are silent, or failed. None without monitors."""
-    down = Monitor.objects.filter(stored=Stored.DOWN.value).order_by("-trouble_since", "-pk")
-    names = list(down.values_list("name", flat=True)[:MOST_COUNTED])
-    if not names and not Monitor.objects.exists():
+    """Jobs elsewhere that are silent, or failed. None without monitors. Two queries at most; one where none is down."""
+    there = MONITORS_THERE(now)
+    if not there:
         return None
+    down = _down() if "down" in there else Monitor.objects.none()
+    names = list(down.order_by("-trouble_since", "-pk").values_list("name", flat=True)[:MOST_COUNTED])
     return Reading(
         value=len(names),
         shown=f"{len(names):,}{'+' if len(names) == MOST_COUNTED else ''} down",
@@ -64,3 +86,10 @@ def monitors(now: datetime) -> Reading | None:
         address=reverse("schedules:monitors"),
         limit="0 down",
     )
+
+
+def _down() -> QuerySet[Monitor]:
+    return Monitor.objects.filter(stored=Stored.DOWN.value)
+
+
+MONITORS_THERE = Questions(down=lambda now: _down(), any=lambda now: Monitor.objects.all())

@@ -11,6 +11,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from monitoring.alerts import duties
+from monitoring.alerts.conditions import reconciling
 from monitoring.alerts.conditions.reconciling import reconcile
 from monitoring.alerts.models import Alert
 from monitoring.alerts.operations.upkeep import end_incidents
@@ -273,7 +274,7 @@ class TestSync:
         assert set(Alert.objects.values_list("resolved_silently", flat=True)) == {True}
 
 
-def test_a_round_without_news_costs_the_same_with_many() -> None:
+def test_a_round_without_news_is_two_statements_however_much_is_wrong() -> None:
     def queries() -> int:
         with CaptureQueriesContext(connection) as captured:
             reconcile(NOW)
@@ -284,5 +285,17 @@ def test_a_round_without_news_costs_the_same_with_many() -> None:
     for one in nightly:
         run(one, state=RunState.FAILED)
     reconcile(NOW)
-    assert queries() == before
-    assert before <= 20
+    assert queries() == before == 2
+
+
+def test_more_in_trouble_than_a_round_takes_all_get_their_alert(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And what did not fit into a round is not taken for something that is over."""
+    monkeypatch.setattr(reconciling, "PER_ROUND", 3)
+    for number in range(8):
+        run(job(f"job-{number}"), state=RunState.FAILED)
+    assert [reconcile(NOW + number * SECOND) for number in range(4)] == [3, 3, 2, 0]
+    assert list(opened().values()).count("run_failed") == 8
+    newest = ScheduledJob.objects.get(name="job-7")
+    run(newest, 60, state=RunState.DONE)
+    assert reconcile(NOW + MINUTE) == 1
+    assert list(opened().values()).count("run_failed") == 7

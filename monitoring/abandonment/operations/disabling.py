@@ -12,7 +12,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, QuerySet
 
 from monitoring.abandonment.evaluator import Disable, Hold
 from monitoring.abandonment.facts import Trouble
@@ -30,6 +30,7 @@ from monitoring.abandonment.words import HOLDS
 from monitoring.alerts.operations.life import fire, resolve
 from monitoring.alerts.operations.notices import queue_notice
 from opsconsole import audit
+from opsconsole.clock.asking import Questions
 from opsconsole.errors import ConsoleError, UnavailableError, UsageError
 from opsconsole.estate.model import TrackedSource
 
@@ -91,8 +92,12 @@ def ask_undo(task: TrackedTask, actor: audit.Actor, reason: str, now: datetime) 
 
 def work_off(now: datetime) -> int:
     """Try everything that is due, at most 20. Returns how many were tried."""
-    due = Disabling.objects.filter(state__in=UNDER_WAY, due_at__lte=now).order_by("due_at", "pk")
+    due = _due(now).order_by("due_at", "pk")
     return sum(attempt(number, now) for number in list(due.values_list("pk", flat=True)[:PER_ROUND]))
+
+
+def _due(now: datetime) -> QuerySet[Disabling]:
+    return Disabling.objects.filter(state__in=UNDER_WAY, due_at__lte=now)
 
 
 def attempt(number: int, now: datetime, wait: Callable[[float], None] = time.sleep) -> bool:
@@ -275,9 +280,8 @@ def _failed(row: Disabling, error: str, now: datetime) -> None:
 
 def note_enabled_elsewhere(now: datetime) -> int:
     """What the console disabled and somebody enabled at its system: that is over, silently. Returns how many."""
-    rows = Disabling.objects.filter(state=DisablingState.DONE, task__enabled=True, task__looked_at__gt=F("done_at"))
     count = 0
-    for row in rows.exclude(task__state=TaskState.GONE).select_related("task")[:PER_ROUND]:
+    for row in _enabled_elsewhere().select_related("task")[:PER_ROUND]:
         with transaction.atomic():
             mine = Disabling.objects.filter(pk=row.pk, state=DisablingState.DONE)
             if mine.update(state=DisablingState.UNDONE, undone_at=now, undone_by="its system"):
@@ -285,6 +289,15 @@ def note_enabled_elsewhere(now: datetime) -> int:
                 resolve("auto_disabled", row.task.subject, now=now, because=because, silently=True)
                 count += 1
     return count
+
+
+def _enabled_elsewhere() -> QuerySet[Disabling]:
+    done = Disabling.objects.filter(state=DisablingState.DONE)
+    return done.filter(task__enabled=True, task__looked_at__gt=F("done_at")).exclude(task__state=TaskState.GONE)
+
+
+TO_DO = Questions(due=_due, enabled_elsewhere=lambda now: _enabled_elsewhere())
+"""Whether there is something to work off, or to note."""
 
 
 __all__ = ["Hold", "ask_by_person", "ask_undo", "attempt", "note_enabled_elsewhere", "wait_after", "work_off"]

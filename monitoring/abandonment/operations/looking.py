@@ -88,9 +88,10 @@ def look_at_due(now: datetime) -> int:
 
 
 def due_sources(now: datetime) -> list[TrackedSource]:
-    """Sources with a table or a query that were not looked at, or tried, within their interval. One query."""
-    tried = dict(SourceLook.objects.values_list("source", "tried_at"))
+    """Sources with a table or a query that were not looked at, or tried, within their interval. One query, none where
+    the estate has no such source."""
     wanted = [one for one in estate.current().tracked_tasks if not one.reported]
+    tried = dict(SourceLook.objects.values_list("source", "tried_at")) if wanted else {}
     return [one for one in wanted if _is_due(tried.get(one.name), one, now)]
 
 

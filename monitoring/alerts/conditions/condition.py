@@ -1,11 +1,15 @@
-"""What is wrong now, as parts of the console say it: plain values, compared with what is open. Pure."""
+"""What is wrong now, as parts of the console say it, compared with what is open."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
+from django.db.models import Exists, OuterRef, QuerySet
+
+from monitoring.alerts.models import Alert
 from sync.engine.values import Json
 
 
@@ -32,9 +36,31 @@ class Gone:
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """One alert type that is reconciled. `present` reads what is wrong now; `gone` says of open subjects that are not
-    among it why, and leaves out those of which nothing is known."""
+    """One kind of subjects of one alert type; every subject begins with `prefix`.
+
+    `wrong` are the rows of what is wrong now, each with the subject that it is `about`, the newest first; `condition`
+    says it of one row. `gone` says of open subjects that are not among them why, and leaves out those of which nothing
+    is known.
+
+    What is new and what is over is told by the database, so it does not matter how much is wrong or open.
+    """
 
     kind: str
-    present: Callable[[datetime], Sequence[Condition]]
+    prefix: str
+    wrong: Callable[[datetime], QuerySet[Any]]
+    condition: Callable[[Any], Condition]
     gone: Callable[[Sequence[str], datetime], Mapping[str, Gone]]
+
+    @property
+    def name(self) -> str:
+        return f"{self.kind} {self.prefix}"
+
+    def new(self, now: datetime) -> QuerySet[Any]:
+        """The rows of what is wrong and has no open alert."""
+        known = Alert.objects.open().filter(kind=self.kind, subject=OuterRef("about"))
+        return self.wrong(now).filter(~Exists(known))
+
+    def over(self, now: datetime) -> QuerySet[Alert]:
+        """Open alerts of what is not wrong any more."""
+        still = self.wrong(now).order_by().filter(about=OuterRef("subject"))
+        return Alert.objects.open().filter(~Exists(still), kind=self.kind, subject__startswith=self.prefix)

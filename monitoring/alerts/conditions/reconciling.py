@@ -5,50 +5,47 @@ It looks at the state of things and listens to no message, so nothing is missed 
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Sequence
 from datetime import datetime
 
 from django.db import transaction
 
 from monitoring.alerts.conditions import scheduled, signals, syncing
 from monitoring.alerts.conditions.condition import Condition, Watched
-from monitoring.alerts.models import Alert
-from monitoring.alerts.operations.life import MOST_OPEN, fire, resolve
-
-logger = logging.getLogger(__name__)
+from monitoring.alerts.operations.life import fire, resolve
+from opsconsole.clock.asking import Questions
 
 PER_ROUND = 500
 
-
-def watched() -> Sequence[Watched]:
-    return (*signals.WATCHED, *syncing.WATCHED, *scheduled.WATCHED)
+WATCHED = (*signals.WATCHED, *syncing.WATCHED, *scheduled.WATCHED)
+NEW = Questions(**{one.name: one.new for one in WATCHED})
+OVER = Questions(**{one.name: one.over for one in WATCHED})
 
 
 def reconcile(now: datetime) -> int:
-    """One round over all types. Returns how many alerts were fired or resolved. One query, and one or two for each
-    type, where nothing changed."""
-    types = watched()
-    known: dict[str, set[str]] = {one.kind: set() for one in types}
-    open_ones = Alert.objects.open().filter(kind__in=known).values_list("kind", "subject")
-    for kind, subject in open_ones[:MOST_OPEN]:
-        known[kind].add(subject)
-    return sum(_reconcile_one(one, known[one.kind], now) for one in types)
+    """One round over all types. Returns how many alerts were fired or resolved. Two statements where nothing changed,
+    whatever is open."""
+    new, over = NEW(now), OVER(now)
+    return sum(_fire_new(one, now) for one in WATCHED if one.name in new) + sum(
+        _resolve_over(one, now) for one in WATCHED if one.name in over
+    )
 
 
-def _reconcile_one(one: Watched, known: set[str], now: datetime) -> int:
-    present = {condition.subject: condition for condition in one.present(now)}
-    new = [condition for subject, condition in present.items() if subject not in known][:PER_ROUND]
-    over = sorted(known - present.keys())[:PER_ROUND]
-    if not (new or over):
-        return 0
+def _fire_new(one: Watched, now: datetime) -> int:
     with transaction.atomic():
-        for condition in new:
+        conditions = [one.condition(row) for row in one.new(now)[:PER_ROUND]]
+        newest = {condition.subject: condition for condition in reversed(conditions)}
+        for condition in newest.values():
             _fire(one.kind, condition, now)
-        gone = one.gone(over, now) if over else {}
+    return len(newest)
+
+
+def _resolve_over(one: Watched, now: datetime) -> int:
+    with transaction.atomic():
+        over = list(one.over(now).order_by("pk").values_list("subject", flat=True)[:PER_ROUND])
+        gone = one.gone(over, now)
         for subject, why in gone.items():
             resolve(one.kind, subject, now=now, because=why.because, silently=why.silently)
-    return len(new) + len(gone)
+    return len(gone)
 
 
 def _fire(kind: str, condition: Condition, now: datetime) -> None:

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import partial
 
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, OuterRef, Q, QuerySet, TextField, Value
+from django.db.models.functions import Cast, Concat
 from django.urls import reverse
 
 from monitoring.alerts.conditions.condition import Condition, Gone, Watched
@@ -17,7 +18,6 @@ from monitoring.schedules.pings import Stored, Trouble
 from opsconsole.words import utc
 from sync.engine.values import Json
 
-MOST = 500
 JOB, MONITOR = "job:", "monitor:"
 UNSETTLED = Q(settled_at__isnull=True)
 
@@ -43,14 +43,12 @@ TROUBLE_SAYS = {
 }
 
 
-def runs_wrong(kind: str, now: datetime) -> Sequence[Condition]:
-    """The newest run of each enabled job that is wrong in this way, where none was done since. One query."""
+def runs_wrong(kind: str, now: datetime) -> QuerySet[Run]:
+    """Runs of enabled jobs that are wrong in this way, where none was done since."""
     later = Run.objects.filter(scheduled_job=OuterRef("scheduled_job"), pk__gt=OuterRef("pk"), state=RunState.DONE)
     wrong = Run.objects.filter(WRONG[kind], ~Exists(later), scheduled_job__enabled=True)
-    newest: dict[str, Run] = {}
-    for run in wrong.select_related("scheduled_job").order_by("-pk")[:MOST]:
-        newest.setdefault(run.scheduled_job.name, run)
-    return [_run(kind, run) for run in newest.values()]
+    subject = Concat(Value(JOB), "scheduled_job__name", output_field=TextField())
+    return wrong.select_related("scheduled_job").annotate(about=subject).order_by("-pk")
 
 
 def _run(kind: str, run: Run) -> Condition:
@@ -91,10 +89,9 @@ def _why(run: Run | None, enabled: bool) -> Gone:
     return Gone(f"Run {run.pk} is done." if run.state == RunState.DONE else "A later run is done.")
 
 
-def monitors_down(now: datetime) -> Sequence[Condition]:
-    """One query."""
+def monitors_down(now: datetime) -> QuerySet[Monitor]:
     down = Monitor.objects.filter(stored=Stored.DOWN.value).order_by("-trouble_since", "-pk")
-    return [_monitor(monitor) for monitor in down[:MOST]]
+    return down.annotate(about=Concat(Value(MONITOR), Cast("pk", TextField()), output_field=TextField()))
 
 
 def _monitor(monitor: Monitor) -> Condition:
@@ -134,6 +131,6 @@ def monitors_there_are(scope: str) -> int:
 
 
 WATCHED = (
-    *(Watched(kind, partial(runs_wrong, kind), partial(runs_right, kind)) for kind in WRONG),
-    Watched("monitor_down", monitors_down, monitors_up),
+    *(Watched(kind, JOB, partial(runs_wrong, kind), partial(_run, kind), partial(runs_right, kind)) for kind in WRONG),
+    Watched("monitor_down", MONITOR, monitors_down, _monitor, monitors_up),
 )

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 
+from django.db.models import F, QuerySet
+
 from monitoring.alerts.conditions.condition import Condition, Gone, Watched
 from monitoring.pipeline.models import SignalState
 from opsconsole.tones import Tone
@@ -27,14 +29,16 @@ FINE = (Tone.FINE.value, Tone.WORKING.value)
 TITLE_LENGTH = 160
 
 
-def present(name: str, lasts: timedelta, now: datetime) -> Sequence[Condition]:
-    row = SignalState.objects.filter(name=name, tone=Tone.PROBLEM, since__lte=now - lasts).first()
-    if row is None:
-        return ()
+def wrong(name: str, lasts: timedelta, now: datetime) -> QuerySet[SignalState]:
+    bad = SignalState.objects.filter(name=name, tone=Tone.PROBLEM, since__lte=now - lasts)
+    return bad.annotate(about=F("name"))
+
+
+def condition(row: SignalState) -> Condition:
     title = title_of(row.sentence)
     more = row.sentence.removeprefix(title).lstrip(". ")
     seen = {"more": more, "limit": "" if row.limit == "none" else row.limit}
-    return (Condition(name, title, row.action_address or row.address, seen),)
+    return Condition(row.name, title, row.action_address or row.address, seen)
 
 
 def title_of(sentence: str) -> str:
@@ -60,6 +64,11 @@ def clock_runs(subjects: Sequence[str], now: datetime) -> Mapping[str, Gone]:
 
 
 WATCHED = (
-    *(Watched(kind, partial(present, name, lasts), partial(gone, name)) for name, (kind, lasts) in LASTS.items()),
-    Watched("clock_silent", lambda now: (), clock_runs),
+    *(
+        Watched(kind, name, partial(wrong, name, lasts), condition, partial(gone, name))
+        for name, (kind, lasts) in LASTS.items()
+    ),
+    Watched(
+        "clock_silent", "", lambda now: SignalState.objects.none().annotate(about=F("name")), condition, clock_runs
+    ),
 )

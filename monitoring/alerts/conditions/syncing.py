@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
-from django.db.models import Count, Exists, Max, OuterRef, Q, QuerySet
+from django.db.models import Exists, Max, OuterRef, Q, QuerySet, Subquery, TextField, Value
+from django.db.models.functions import Cast, Coalesce, Concat
 from django.urls import reverse
 
 from monitoring.alerts.conditions.condition import Condition, Gone, Watched
@@ -13,7 +14,6 @@ from sync.engine.values import Json
 from sync.models import Batch, BatchState, Job, JobKind, JobState, SkippedOrganization, SkipReason
 from sync.models.states import PROBLEM_STATES
 
-MOST = 500
 RECENT = timedelta(days=7)
 """What nobody has acted on for so long is told no more."""
 
@@ -21,15 +21,16 @@ NEWEST_BATCHES = 1_000
 ORGANIZATION, JOB, BATCH = "organization:", "job:", "batch:"
 
 
-def looping(now: datetime) -> Sequence[Condition]:
-    """Two queries. An organization is on the skip list for it; a list of tasks has none, and is known by its job."""
-    skipped = SkippedOrganization.objects.open().filter(reason=SkipReason.LOOPED).order_by("-pk")[:MOST]
-    lists = _looping_lists(now).order_by("-pk")[:MOST]
-    return [*map(_organization, skipped), *map(_list, lists)]
+def looping_organizations(now: datetime) -> QuerySet[SkippedOrganization]:
+    """An organization is on the skip list for it."""
+    skipped = SkippedOrganization.objects.open().filter(reason=SkipReason.LOOPED).order_by("-pk")
+    return skipped.annotate(about=Concat(Value(ORGANIZATION), "organization_id", output_field=TextField()))
 
 
-def _looping_lists(now: datetime) -> QuerySet[Job]:
-    return Job.objects.filter(state=JobState.LOOPING, kind=JobKind.TASKS, ended_at__gte=now - RECENT)
+def looping_lists(now: datetime) -> QuerySet[Job]:
+    """A list of tasks is on no list, and is known by its job."""
+    looping = Job.objects.filter(state=JobState.LOOPING, kind=JobKind.TASKS, ended_at__gte=now - RECENT)
+    return looping.annotate(about=numbered(JOB)).order_by("-pk")
 
 
 def _organization(skipped: SkippedOrganization) -> Condition:
@@ -44,41 +45,39 @@ def _list(job: Job) -> Condition:
     return Condition(f"{JOB}{job.pk}", f"Job {job.pk} loops", reverse("sync:job", args=[job.pk]), seen)
 
 
-def loops_no_more(subjects: Sequence[str], now: datetime) -> Mapping[str, Gone]:
-    """A later job that synced it is a recovery; what people took off the list, or old age, is none."""
-    organizations = [subject.removeprefix(ORGANIZATION) for subject in subjects if subject.startswith(ORGANIZATION)]
-    entries = SkippedOrganization.objects.filter(organization_id__in=organizations)
-    still = set(entries.open().filter(reason=SkipReason.LOOPED).values_list("organization_id", flat=True))
-    synced = dict(
-        entries.filter(resolved_by_job__isnull=False).values_list("organization_id").annotate(Max("resolved_by_job"))
-    )
-    found = {}
-    for one in organizations:
-        if one not in still:
-            off = Gone("It is off the skip list.", silently=True)
-            found[f"{ORGANIZATION}{one}"] = Gone(f"Job {synced[one]} has synced it.") if one in synced else off
-    numbers = [int(subject.removeprefix(JOB)) for subject in subjects if subject.startswith(JOB)]
-    open_lists = set(_looping_lists(now).filter(pk__in=numbers).values_list("pk", flat=True))
-    for number in set(numbers) - open_lists:
-        found[f"{JOB}{number}"] = Gone("It was retried or deleted, or nobody acted on it.", silently=True)
-    return found
+def organizations_loop_no_more(subjects: Sequence[str], now: datetime) -> Mapping[str, Gone]:
+    """A later job that synced it is a recovery; what people took off the list is none. One query."""
+    organizations = [subject.removeprefix(ORGANIZATION) for subject in subjects]
+    entries = SkippedOrganization.objects.filter(organization_id__in=organizations, resolved_by_job__isnull=False)
+    synced = dict(entries.values_list("organization_id").annotate(Max("resolved_by_job")))
+    off = Gone("It is off the skip list.", silently=True)
+    return {
+        f"{ORGANIZATION}{one}": Gone(f"Job {synced[one]} has synced it.") if one in synced else off
+        for one in organizations
+    }
 
 
-def failed_batches(now: datetime) -> Sequence[Condition]:
-    """Of the newest thousand: those that are done, or were paused, with jobs that failed. Two queries."""
-    return [_batch(batch) for batch in _with_failures(now).order_by("-pk")[:MOST]]
+def lists_loop_no_more(subjects: Sequence[str], now: datetime) -> Mapping[str, Gone]:
+    return dict.fromkeys(subjects, Gone("It was retried or deleted, or nobody acted on it.", silently=True))
 
 
-def _with_failures(now: datetime) -> QuerySet[Batch]:
-    newest = Batch.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
+def failed_batches(now: datetime) -> QuerySet[Batch]:
+    """Of the newest thousand: those that are done, or were paused, with jobs that failed."""
+    newest = Batch.objects.order_by("-pk").values("pk")[NEWEST_BATCHES : NEWEST_BATCHES + 1]
     bad = Job.objects.filter(batch=OuterRef("pk"), state__in=PROBLEM_STATES)
     ended = Q(state=BatchState.DONE, ended_at__gte=now - RECENT) | Q(state=BatchState.PAUSED)
-    counted = Count("jobs", filter=Q(jobs__state__in=PROBLEM_STATES))
-    return Batch.objects.filter(ended, Exists(bad), pk__gt=newest - NEWEST_BATCHES).annotate(bad=counted)
+    recent = Batch.objects.filter(ended, Exists(bad), pk__gt=Coalesce(Subquery(newest), 0))
+    return recent.annotate(about=numbered(BATCH)).order_by("-pk")
+
+
+def numbered(prefix: str) -> Concat:
+    """The subject of a row that is known by its number."""
+    return Concat(Value(prefix), Cast("pk", TextField()), output_field=TextField())
 
 
 def _batch(batch: Batch) -> Condition:
-    bad: int = getattr(batch, "bad", 0)
+    """One query."""
+    bad = Job.objects.filter(batch=batch, state__in=PROBLEM_STATES).count()
     name = batch.name or f"Batch {batch.pk}"
     what = "is paused with" if batch.state == BatchState.PAUSED else "ended with"
     title = f"{name} {what} {bad:,} job{'s' if bad > 1 else ''} that failed"
@@ -88,7 +87,6 @@ def _batch(batch: Batch) -> Condition:
 
 def batches_recovered(subjects: Sequence[str], now: datetime) -> Mapping[str, Gone]:
     numbers = [int(subject.removeprefix(BATCH)) for subject in subjects]
-    still = set(_with_failures(now).filter(pk__in=numbers).values_list("pk", flat=True))
     batches = Batch.objects.in_bulk(numbers)
     bad = set(
         Job.objects.filter(batch__in=numbers, state__in=PROBLEM_STATES)
@@ -96,7 +94,7 @@ def batches_recovered(subjects: Sequence[str], now: datetime) -> Mapping[str, Go
         .values_list("batch", flat=True)
         .distinct()
     )
-    return {f"{BATCH}{number}": _why(batches.get(number), number in bad) for number in numbers if number not in still}
+    return {f"{BATCH}{number}": _why(batches.get(number), number in bad) for number in numbers}
 
 
 def _why(batch: Batch | None, bad: bool) -> Gone:
@@ -108,6 +106,7 @@ def _why(batch: Batch | None, bad: bool) -> Gone:
 
 
 WATCHED = (
-    Watched("job_looping", looping, loops_no_more),
-    Watched("batch_failed", failed_batches, batches_recovered),
+    Watched("job_looping", ORGANIZATION, looping_organizations, _organization, organizations_loop_no_more),
+    Watched("job_looping", JOB, looping_lists, _list, lists_loop_no_more),
+    Watched("batch_failed", BATCH, failed_batches, _batch, batches_recovered),
 )

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from itertools import islice
 
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, QuerySet
 from django.db.models.functions import Greatest
 
 from monitoring.alerts.audience import scope_fits
@@ -108,11 +108,16 @@ def titles(members: Iterable[Alert]) -> str:
     return "; ".join(member.title for member in islice(members, TITLES_SEEN))
 
 
+def held_until(now: datetime) -> QuerySet[Alert]:
+    return Alert.objects.exclude(held="").filter(held_until__lte=now)
+
+
 def release(now: datetime) -> int:
     """Tell what was held back and is over its time. Returns how many alerts. One transaction for five hundred."""
     with transaction.atomic():
-        over = Alert.objects.exclude(held="").filter(held_until__lte=now).order_by("held_until", "pk")
-        alerts = list(over.select_for_update(of=("self",), skip_locked=True)[:PER_ROUND])
+        alerts = list(
+            held_until(now).order_by("held_until", "pk").select_for_update(of=("self",), skip_locked=True)[:PER_ROUND]
+        )
         digests: dict[str, Notification] = {}
         by_reason: dict[str, list[Alert]] = defaultdict(list)
         for alert in alerts:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from django.db import transaction
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, QuerySet
 
 from monitoring.alerts.audience import Interest
 from monitoring.alerts.models import (
@@ -18,8 +18,10 @@ from monitoring.alerts.models import (
     NotificationState,
     Subscription,
 )
+from monitoring.alerts.operations.holding import held_until, release
 from monitoring.alerts.operations.life import resolve
 from monitoring.alerts.operations.telling import Destination, fact_of, interest_of, quiet_until, tell
+from opsconsole.clock.asking import Questions
 
 PER_ROUND = 500
 
@@ -30,13 +32,15 @@ def escalate(now: datetime) -> int:
     One query for each escalation, and some for each alert that is told.
     """
     told = 0
-    for subscription in Subscription.objects.filter(after__gt=timedelta(0), channel__off_because="").select_related(
-        "channel"
-    ):
+    for subscription in _escalations().select_related("channel"):
         interest = interest_of(subscription)
         for alert in _to_escalate(subscription, interest, now):
             told += _escalate(alert, subscription, now)
     return told
+
+
+def _escalations() -> QuerySet[Subscription]:
+    return Subscription.objects.filter(after__gt=timedelta(0), channel__off_because="")
 
 
 def _to_escalate(subscription: Subscription, interest: Interest, now: datetime) -> list[Alert]:
@@ -68,7 +72,7 @@ def _escalate(alert: Alert, subscription: Subscription, now: datetime) -> int:
 def remind(now: datetime) -> int:
     """What was acknowledged until now and is still open is told again. Returns how many alerts."""
     with transaction.atomic():
-        over = Alert.objects.open().filter(acknowledged_until__lte=now).order_by("acknowledged_until", "pk")
+        over = _acknowledged_until(now).order_by("acknowledged_until", "pk")
         alerts = list(over.select_for_update(skip_locked=True)[:PER_ROUND])
         for alert in alerts:
             again = f"{alert.acknowledged_until:%Y%m%d%H%M%S}"
@@ -80,13 +84,37 @@ def remind(now: datetime) -> int:
     return len(alerts)
 
 
+def _acknowledged_until(now: datetime) -> QuerySet[Alert]:
+    return Alert.objects.open().filter(acknowledged_until__lte=now)
+
+
 def end_incidents(now: datetime) -> int:
     """An incident of gathered alerts is over when none of them is open. Returns how many ended."""
-    still_open = Alert.objects.open().filter(incident=OuterRef("pk"))
-    had_some = Alert.objects.filter(incident=OuterRef("pk"))
-    over = Alert.objects.open().filter(Exists(had_some), ~Exists(still_open), kind="incident")
-    subjects = list(over.values_list("subject", flat=True)[:PER_ROUND])
+    subjects = list(_incidents_over().values_list("subject", flat=True)[:PER_ROUND])
     return sum(
         resolve("incident", subject, now=now, because="Everything that belongs to it is over.") is not None
         for subject in subjects
     )
+
+
+def _incidents_over() -> QuerySet[Alert]:
+    still_open = Alert.objects.open().filter(incident=OuterRef("pk"))
+    had_some = Alert.objects.filter(incident=OuterRef("pk"))
+    return Alert.objects.open().filter(Exists(had_some), ~Exists(still_open), kind="incident")
+
+
+STEPS = {"held": release, "incidents": end_incidents, "acknowledged": remind, "escalations": escalate}
+TO_DO = Questions(
+    held=held_until,
+    incidents=lambda now: _incidents_over(),
+    acknowledged=_acknowledged_until,
+    escalations=lambda now: _escalations(),
+)
+
+
+def let_time_pass(now: datetime) -> None:
+    """One round of what is due. One statement where nothing is."""
+    to_do = TO_DO(now)
+    for name, step in STEPS.items():
+        if name in to_do:
+            step(now)

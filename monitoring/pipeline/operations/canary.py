@@ -33,13 +33,15 @@ MOST_BLOCKS = 20
 """How far the edges of what differs are looked for, in each direction: 10,000 tasks."""
 
 
-def run_due(now: datetime) -> CanaryRound | None:
-    """A round, where the last one began long enough ago. A slow duty of the clock."""
-    wanted = limits.current()
+def is_due(now: datetime) -> bool:
+    """Whether the last round began long enough ago. Two queries."""
     last = CanaryRound.objects.order_by("-at").values_list("at", flat=True).first()
-    if last is not None and (now - last).total_seconds() < wanted.canary_every:
-        return None
-    return run_round(estate.current(), wanted, now)
+    return last is None or (now - last).total_seconds() >= limits.current().canary_every
+
+
+def run_due(now: datetime) -> CanaryRound | None:
+    """A round, where one is due. A slow duty of the clock."""
+    return run_round(estate.current(), limits.current(), now) if is_due(now) else None
 
 
 def run_round(settings: Estate, wanted: Pipeline, now: datetime) -> CanaryRound:

@@ -19,11 +19,12 @@ def sample_queues(now: datetime) -> None:
         queues = read_queues(now)
     except UnavailableError:
         return
+    figures_of = {}
     for queue in queues:
         before = samples.latest(subject_of(queue.name))
         seconds = (now - before.at).total_seconds() if before else 0.0
         moved = flow(before.figures if before else None, queue.depth, queue.taken, seconds)
-        figures = {
+        figures_of[subject_of(queue.name)] = {
             "depth": queue.depth,
             "oldest": queue.oldest,
             "failed": queue.failed,
@@ -31,4 +32,4 @@ def sample_queues(now: datetime) -> None:
             "came": moved.came,
             "went": moved.went,
         }
-        samples.keep(subject_of(queue.name), now, figures)
+    samples.keep_all(figures_of, now)

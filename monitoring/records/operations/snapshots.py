@@ -41,10 +41,20 @@ THIN = f"""
 
 def take_due(now: datetime) -> bool:
     """Take one snapshot that is due, of the source that has waited longest. False where none is."""
-    source = due_source(record_sources(), newest_buckets(), now)
+    source = _due(now)
     if source is not None:
         take(source, now)
     return source is not None
+
+
+def one_is_due(now: datetime) -> bool:
+    """One query, none where the estate has no record source."""
+    return _due(now) is not None
+
+
+def _due(now: datetime) -> RecordSource | None:
+    sources = record_sources()
+    return due_source(sources, newest_buckets(), now) if sources else None
 
 
 def newest_buckets() -> dict[str, datetime]:

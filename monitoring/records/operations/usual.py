@@ -17,12 +17,22 @@ EVERY = timedelta(hours=1)
 
 
 def measure_due(now: datetime) -> bool:
-    """Measure one source that is due. False where none is. Sources that keep no last change have no usual times."""
-    fresh = set(UsualTimes.objects.filter(measured_at__gt=now - EVERY).values_list("source", flat=True))
-    sources = [one for one in record_sources() if one.updated_at and one.name not in fresh]
+    """Measure one source that is due. False where none is."""
+    sources = _due(now)
     if sources:
         measure(sources[0], now)
     return bool(sources)
+
+
+def one_is_due(now: datetime) -> bool:
+    """One query."""
+    return bool(_due(now))
+
+
+def _due(now: datetime) -> list[RecordSource]:
+    """Sources that keep no last change have no usual times."""
+    fresh = set(UsualTimes.objects.filter(measured_at__gt=now - EVERY).values_list("source", flat=True))
+    return [one for one in record_sources() if one.updated_at and one.name not in fresh]
 
 
 def measure(source: RecordSource, now: datetime) -> None:

@@ -21,6 +21,7 @@ from monitoring.schedules.operations.admission import admit
 from monitoring.schedules.operations.finding import Found, say_found
 from monitoring.schedules.pings import Trouble
 from opsconsole.due import next_due
+from opsconsole.inserting import insert_new
 
 logger = logging.getLogger(__name__)
 
@@ -133,17 +134,6 @@ def write_runs(runs: Sequence[Run]) -> int:
 
     Returns how many were queued.
     """
-    Run.objects.bulk_create(runs, ignore_conflicts=True)
-    admitted = admit([run for run in _new_ones(runs) if run.state == RunState.QUEUED])
+    admitted = admit([run for run in insert_new(runs) if run.state == RunState.QUEUED])
     carrying.enqueue_after_commit(admitted)
     return len(admitted)
-
-
-def _new_ones(runs: Sequence[Run]) -> list[Run]:
-    """Those that were inserted, with their numbers: an insert that ignores conflicts does not say. One query."""
-    of_trace = Run.objects.filter(trace_id__in={run.trace_id for run in runs})
-    numbers = {(trace, job): pk for pk, trace, job in of_trace.values_list("pk", "trace_id", "scheduled_job_id")}
-    new = [run for run in runs if (run.trace_id, run.scheduled_job_id) in numbers]
-    for run in new:
-        run.pk = numbers[run.trace_id, run.scheduled_job_id]
-    return new

@@ -17,7 +17,9 @@ OWN_GAP = timedelta(seconds=60)
 
 DETECTOR = "detector"
 ANYTHING = """
-SELECT EXISTS (SELECT FROM schedules_ping WHERE NOT folded)
+WITH beat AS (UPDATE schedules_looked SET at = %(now)s WHERE name = %(name)s AND at >= %(since)s RETURNING name)
+SELECT EXISTS (SELECT FROM beat),
+    EXISTS (SELECT FROM schedules_ping WHERE NOT folded)
        OR EXISTS (SELECT FROM schedules_monitor WHERE limited_at IS NOT NULL),
     EXISTS (SELECT FROM schedules_monitor WHERE deadline <= %(now)s),
     EXISTS (SELECT FROM schedules_run WHERE state IN ('waiting', 'queued') AND start_by <= %(now)s)
@@ -26,9 +28,11 @@ SELECT EXISTS (SELECT FROM schedules_ping WHERE NOT folded)
 
 
 def look(now: datetime) -> None:
-    """One round: our own gap first, then what came, then what did not come. Two statements where there is nothing."""
-    beat(now)
-    pings, silence, runs = _anything(now)
+    """One round: our own gap first, then what came, then what did not come. One statement where there is nothing."""
+    beating, pings, silence, runs = _beat_and_ask(now)
+    if not beating:  # deadlines move
+        beat(now)
+        _, pings, silence, runs = _beat_and_ask(now)
     if pings:
         watching.fold_pings()
     if pings or silence:
@@ -37,12 +41,13 @@ def look(now: datetime) -> None:
         overdue.notice_overdue(now)
 
 
-def _anything(now: datetime) -> tuple[bool, bool, bool]:
-    """Whether there are pings to fold, monitors past their deadline, runs past theirs. One statement, by indexes."""
+def _beat_and_ask(now: datetime) -> tuple[bool, bool, bool, bool]:
+    """Leave the detector's sign, unless the one before is a gap ago; whether that was done, and whether there are pings
+    to fold, monitors past their deadline, runs past theirs. One statement, by indexes."""
     with connection.cursor() as cursor:
-        cursor.execute(ANYTHING, {"now": now})
-        pings, silence, runs = cursor.fetchone()
-    return pings, silence, runs
+        cursor.execute(ANYTHING, {"now": now, "name": DETECTOR, "since": now - OWN_GAP})
+        beating, pings, silence, runs = cursor.fetchone()
+    return beating, pings, silence, runs
 
 
 def beat(now: datetime) -> timedelta | None:

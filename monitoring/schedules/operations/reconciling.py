@@ -17,11 +17,13 @@ from monitoring.schedules.operations import running
 from monitoring.schedules.operations.admission import release_waiting
 from monitoring.schedules.operations.looking import was_own_downtime
 from monitoring.schedules.operations.overdue import PUSHED_AGAIN
+from opsconsole.clock.asking import Questions
 from sync.reconcile import QUEUE_GRACE, SILENCE_SECONDS
 
 logger = logging.getLogger(__name__)
 
 PER_ROUND = 1_000
+UNDER_WAY = Questions(runs=lambda now: Run.objects.active())
 
 
 def recover_silent_runs() -> int:
@@ -76,7 +78,7 @@ def known_to_rq() -> set[int]:
 def reconcile() -> None:
     """One round of all of it. Each step is safe to repeat and safe beside a second clock. One statement where no run is
     under way."""
-    if not Run.objects.active().exists():
+    if not UNDER_WAY.any():
         return
     for step in (recover_silent_runs, queue_due_retries, push_lost_runs):
         if count := step():

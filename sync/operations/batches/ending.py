@@ -11,6 +11,7 @@ from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Now
 
 from opsconsole import audit
+from opsconsole.clock.asking import Questions
 from opsconsole.errors import ConsoleError
 from sync.models import Batch, BatchOrder, BatchRelation, BatchState, Job, JobState
 from sync.models.states import ACTIVE_STATES
@@ -28,10 +29,14 @@ ENDS = {
     BatchState.PAUSED: BatchState.DONE,
     BatchState.CANCELLING: BatchState.CANCELLED,
 }
+UNDER_WAY = Questions(batches=lambda now: Batch.objects.filter(state__in=ENDS))
 
 
 def keep_batches_moving() -> None:
-    """The clock's round: release, stop, end, advance. Whatever a crash left half done is done here."""
+    """The clock's round: release, stop, end, advance. Whatever a crash left half done is done here. One statement where
+    no batch is under way."""
+    if not UNDER_WAY.any():
+        return
     advance_running()
     _cancel_the_rest()
     close_ended_batches()
