@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Annotated, Any
+from urllib.parse import urlencode
 from uuid import UUID
 
 from django import forms
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.urls import reverse
 from django.views.decorators.http import require_safe
 from ninja import Path, Schema
 
@@ -17,6 +19,7 @@ from opsconsole import trace
 from opsconsole.access import requires
 from opsconsole.api.routes import Routes
 from opsconsole.models import VIEW_AUDIT, AuditEntry
+from opsconsole.search import Hit, Person, finds
 
 routes = Routes("Traces", "traces")
 
@@ -57,6 +60,17 @@ def trace_page(request: HttpRequest) -> HttpResponse:
 @routes.read("{trace_id}", VIEW_AUDIT, Chain, summary="The chain behind a trace id; empty where nothing has it")
 def get_trace(request: HttpRequest, trace_id: TraceId) -> Any:
     return {"items": trace.chain(trace_id)}
+
+
+@finds(VIEW_AUDIT)
+def chains(user: Person, text: str) -> Iterator[Hit]:
+    try:
+        trace_id = UUID(text)
+    except ValueError:
+        return
+    if found := trace.chain(trace_id):
+        sentence = f"{len(found):,} things happened under this id, the first: {found[0].what}."
+        yield Hit("trace", str(trace_id), sentence, f"{reverse('trace')}?{urlencode({'id': str(trace_id)})}")
 
 
 @trace.links_of

@@ -7,7 +7,9 @@ from opsconsole import views
 from opsconsole.api import pages as token_pages
 from opsconsole.api import site as api
 from opsconsole.auditing import pages as audit_pages
+from opsconsole.guide import help_page
 from opsconsole.metrics_page import metrics_page
+from opsconsole.search import search_page
 from opsconsole.trace_page import trace_page
 
 handler400 = "opsconsole.views.bad_request"
@@ -20,6 +22,9 @@ urlpatterns = [
     path("styleguide/", views.styleguide_page, name="styleguide"),
     path("healthz", views.healthz, name="healthz"),
     path("livez", views.livez, name="livez"),
+    path("help/", help_page, name="help_guide"),
+    path("help/<slug:name>/", help_page, name="help"),
+    path("search/", search_page, name="search"),
     path("trace/", trace_page, name="trace"),
     path("metrics", metrics_page, name="metrics"),
     path("audit/", audit_pages.audit_list, name="audit"),

@@ -14,7 +14,7 @@ from django.template import Context
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from opsconsole import navigation, words
+from opsconsole import guide, navigation, words
 from opsconsole.access import ROLE_ORDER
 from opsconsole.tones import Tone
 
@@ -143,6 +143,13 @@ def navigation_links(context: Context) -> dict[str, Any]:
 def help_dialogs(context: Context) -> dict[str, Any]:
     """The help on keys, the confirmation dialog, and where passing words are said."""
     return {"sections": sections_for(context["request"])}
+
+
+@register.inclusion_tag("components/help_link.html", takes_context=True)
+def help_link(context: Context) -> dict[str, Any]:
+    """The question mark of a page, which opens its chapter of the docs."""
+    match = context["request"].resolver_match
+    return {"address": guide.address_for(match.view_name if match else "")}
 
 
 @register.simple_tag

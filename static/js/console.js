@@ -85,12 +85,13 @@
     document.querySelectorAll("[data-selected-count]").forEach((place) => (place.textContent = String(ticked)));
   });
 
-  // Keys: "/" to the search, "g" then a letter to a page, "?" for help.
+  // Keys: "/" to the search, "f" to the page's first filter, "g" then a letter to a page, "?" for help.
   let going = 0;
   const typing = (element) => element.closest("input, select, textarea, [contenteditable], dialog[open]");
 
-  function search() {
-    const field = document.querySelector("[data-search]") || document.querySelector(".filter-bar input, .filter-bar select");
+  function focus(field) {
+    const sheet = field?.closest("[popover]");
+    if (sheet && !sheet.checkVisibility()) sheet.showPopover();
     field?.focus();
     field?.select?.();
     return Boolean(field);
@@ -108,7 +109,8 @@
     going = 0;
     let done = false;
     if (pending) done = go(event.key);
-    else if (event.key === "/") done = search();
+    else if (event.key === "/") done = focus(document.getElementById("search"));
+    else if (event.key === "f") done = focus(document.querySelector("[data-search], .filter-bar input, .filter-bar select"));
     else if (event.key === "?") done = Boolean(document.getElementById("help")?.showModal() ?? true);
     else if (event.key === "g") going = Date.now();
     if (done) event.preventDefault();

@@ -59,7 +59,9 @@ def page(request: HttpRequest) -> HttpResponse:
     if way is Way.WINDOW:
         return _window(request)
     form = (
-        TasksForm() if way is Way.TASKS else WindowsForm(initial={"start": asked.get("from"), "end": asked.get("to")})
+        TasksForm(initial={"ids": asked.get("ids")})
+        if way is Way.TASKS
+        else WindowsForm(initial={"start": asked.get("from"), "end": asked.get("to")})
     )
     return _page(request, way, form)
 

@@ -9,6 +9,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Open
 from tests.browser.place import Console
+from tests.browser.scene import Scene
 
 MOST_TABS = 60
 FOCUSED = "() => document.activeElement.outerHTML.slice(0, 200)"
@@ -35,10 +36,25 @@ def tab_to(page: Page, name: str) -> None:
 def test_slash_goes_to_the_search_and_a_second_one_is_typed(page: Page) -> None:
     page.goto("/sync/jobs/")
     page.keyboard.press("/")
-    field = page.get_by_label("Organization id")
+    field = page.get_by_label("Search the console")
     expect(field).to_be_focused()
     page.keyboard.press("/")
     expect(field).to_have_value("/")
+
+
+def test_f_goes_to_the_filter_of_the_page(page: Page) -> None:
+    page.goto("/sync/jobs/")
+    page.keyboard.press("f")
+    expect(page.get_by_label("Organization id")).to_be_focused()
+
+
+def test_a_search_opens_what_it_finds_on_a_narrow_screen_too(open_page: Open, scene: Scene) -> None:
+    narrow = open_page(viewport={"width": 400, "height": 800})
+    narrow.goto("/pipeline/lag/")
+    narrow.keyboard.press("/")
+    narrow.get_by_label("Search the console").fill(f"job {scene.done_job}")
+    narrow.keyboard.press("Enter")
+    narrow.wait_for_url(f"**/sync/jobs/{scene.done_job}/")
 
 
 @pytest.mark.parametrize(
