@@ -69,8 +69,15 @@ def address_of(request: HttpRequest) -> str:
 
 def actor_of_command() -> Actor:
     """The operating-system user at the keyboard: `sudo` is looked through."""
-    name = os.environ.get("SUDO_USER") or pwd.getpwuid(os.getuid()).pw_name
-    return Actor(name, Door.COMMAND)
+    return Actor(os.environ.get("SUDO_USER") or _name_of(os.getuid()), Door.COMMAND)
+
+
+def _name_of(user: int) -> str:
+    """In a container a user may have a number only."""
+    try:
+        return pwd.getpwuid(user).pw_name
+    except KeyError:
+        return f"user {user}"
 
 
 CLOCK = Actor("clock", Door.CLOCK)
