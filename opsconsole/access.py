@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import Enum
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, TypeAlias
 
@@ -15,7 +16,9 @@ from django.apps.registry import Apps
 from django.contrib.auth.decorators import login_not_required
 from django.core.exceptions import PermissionDenied
 from django.db.models import TextChoices
-from django.http import HttpRequest, HttpResponseBase
+from django.http import HttpRequest, HttpResponseBase, StreamingHttpResponse
+
+from opsconsole import scope
 
 P = ParamSpec("P")
 
@@ -67,11 +70,33 @@ View: TypeAlias = Callable[Concatenate[HttpRequest, P], HttpResponseBase]
 Elevated: TypeAlias = bool | Callable[..., bool]
 
 
-def requires(needed: Permission, *, elevated: Elevated | None = None) -> Callable[[View[P]], View[P]]:
+class Scoping(Enum):
+    """What a route is to somebody whose permission is limited to some organizations or record sources."""
+
+    CLOSED = "closed: it concerns all of them"
+    NARROWED = "what lies outside does not exist there"
+    APART = "it concerns none of them"
+
+
+class ClosedToLimitedError(PermissionDenied):
+    """The permission is there, and limited; the route concerns everything."""
+
+    def __init__(self, needed: Permission) -> None:
+        super().__init__(
+            f"Your groups limit {needed.name} to some organizations or record sources, and this concerns all of them."
+        )
+
+
+def requires(
+    needed: Permission, *, elevated: Elevated | None = None, scoping: Scoping = Scoping.CLOSED
+) -> Callable[[View[P]], View[P]]:
     """Let a view run only for a user who holds `needed`; otherwise 403. Tests read `view.permission`.
 
     A POST asks for elevation where `needed` does; `elevated` says otherwise for this one view, for some requests only
     where it is a function of what the view gets. Tests read `view.elevated`.
+
+    The view, and what it streams, runs within the scope that the user's groups give `needed`; where that is limited, a
+    view that does not say that it holds scopes is refused. Tests read `view.scoping`.
     """
     asks = needed.elevated if elevated is None else elevated
 
@@ -80,8 +105,15 @@ def requires(needed: Permission, *, elevated: Elevated | None = None) -> Callabl
         def guarded(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
             if not request.user.has_perm(needed.name):
                 raise PermissionDenied(f"This needs the permission {needed.name}.")
+            # Here and not above: permissions are declared before Django has loaded the apps that this needs.
+            from opsconsole.scoping import scope_of
+
+            held = scope_of(request.user, needed)
+            require_open(needed, scoping, held)
+            return answered_within(held, lambda: act(request, *args, **kwargs))
+
+        def act(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
             if request.method == "POST" and (asks(request, *args, **kwargs) if callable(asks) else asks):
-                # Here and not above: permissions are declared before Django has loaded the apps that this needs.
                 from opsconsole.signin.elevation import confirmation
 
                 answer = confirmation(request)
@@ -91,9 +123,37 @@ def requires(needed: Permission, *, elevated: Elevated | None = None) -> Callabl
 
         guarded.permission = needed  # type: ignore[attr-defined]
         guarded.elevated = asks  # type: ignore[attr-defined]
+        guarded.scoping = scoping  # type: ignore[attr-defined]
         return guarded
 
     return decorate
+
+
+def require_open(needed: Permission, scoping: Scoping, held: scope.Scope) -> None:
+    """Raises ClosedToLimitedError where `held`, the scope of `needed`, is limited and the route holds no scopes."""
+    if scoping is Scoping.CLOSED and held.limited:
+        raise ClosedToLimitedError(needed)
+
+
+def may_open(user: Any, view: Any) -> bool:
+    """Whether the page would let the user in: what a list of links asks. Of a view without a permission it is not known
+    here, and so it says yes."""
+    from opsconsole.scoping import scope_of
+
+    needed = getattr(view, "permission", None)
+    if needed is None:
+        return True
+    held = user.has_perm(needed.name)
+    return held and not (view.scoping is Scoping.CLOSED and scope_of(user, needed).limited)
+
+
+def answered_within(held: scope.Scope, act: Callable[[], HttpResponseBase]) -> HttpResponseBase:
+    """The answer of `act`, made within the scope `held`, and so is what it streams later."""
+    with scope.within(held):
+        response = act()
+    if isinstance(response, StreamingHttpResponse) and held.limited:
+        response.streaming_content = scope.held(held, response.streaming_content)  # type: ignore[arg-type]
+    return response
 
 
 def public(why: str) -> Callable[[View[P]], View[P]]:

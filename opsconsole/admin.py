@@ -14,7 +14,9 @@ from django.contrib.auth.models import Group, Permission
 from django.db.models import Q
 from django.http import HttpRequest
 
+from opsconsole import audit, group_scopes
 from opsconsole.access import Role, declared_permissions, permission
+from opsconsole.group_scopes import LimitedGroupForm
 from opsconsole.models import AuditEntry, User
 
 if TYPE_CHECKING:
@@ -57,7 +59,15 @@ admin.site.unregister(Group)
 
 @admin.register(Group)
 class OwnGroupAdmin(GroupBase):
-    """An installation's own groups, of the console's permissions. What the three roles hold is declared in the code."""
+    """An installation's own groups, of the console's permissions, limited to some organizations and record sources or
+    not. What the three roles hold is declared in the code."""
+
+    form = LimitedGroupForm
+
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+        super().save_related(request, form, formsets, change)
+        wanted = form.cleaned_data
+        group_scopes.limit(form.instance, wanted["organizations"], wanted["record_sources"], audit.actor_of(request))
 
     def formfield_for_manytomany(self, db_field: Any, request: HttpRequest | None = None, **kwargs: Any) -> Any:
         if db_field.name == "permissions":

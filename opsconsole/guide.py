@@ -22,7 +22,7 @@ from markdown import Markdown
 from markdown.extensions import Extension
 from markdown.treeprocessors import Treeprocessor
 
-from opsconsole.access import requires
+from opsconsole.access import Scoping, requires
 from opsconsole.models import USE_CONSOLE
 
 GUIDE = "pages"
@@ -122,7 +122,7 @@ def _read(name: str) -> tuple[str, SafeString, tuple[dict[str, str], ...]]:
 
 
 @require_safe
-@requires(USE_CONSOLE)
+@requires(USE_CONSOLE, scoping=Scoping.APART)
 def help_page(request: HttpRequest, name: str = GUIDE) -> HttpResponse:
     """One of the docs. No query beyond those of every page."""
     if name not in names():

@@ -14,7 +14,7 @@ from django.views.decorators.http import require_GET
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from opsconsole import metrics
-from opsconsole.access import public
+from opsconsole.access import ClosedToLimitedError, public
 from opsconsole.api.caller import identify
 from opsconsole.api.problems import ProblemError, answer
 from opsconsole.models import VIEW_METRICS
@@ -38,8 +38,11 @@ def _require_allowed(request: HttpRequest) -> None:
     """Raises ProblemError 401 or 403."""
     if in_networks(request.META.get("REMOTE_ADDR", ""), settings.METRICS_NETWORKS):
         return
-    if not identify(request).may(VIEW_METRICS):
+    caller = identify(request)
+    if not caller.may(VIEW_METRICS):
         raise ProblemError(HTTPStatus.FORBIDDEN, "forbidden", f"This needs the permission {VIEW_METRICS.name}.")
+    if caller.scope_of(VIEW_METRICS).limited:
+        raise ProblemError(HTTPStatus.FORBIDDEN, "forbidden", str(ClosedToLimitedError(VIEW_METRICS)))
 
 
 def in_networks(address: str, networks: list[str]) -> bool:

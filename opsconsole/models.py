@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from django.contrib.auth.models import AbstractUser
+from django.contrib.auth.models import AbstractUser, Group
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models.functions import Now
 
 from opsconsole.access import Role, permission
 from opsconsole.api.models import ApiToken
+from opsconsole.scope import Scope
+from opsconsole.scoping import ScopedManager
 
 
 class User(AbstractUser):
@@ -21,6 +24,27 @@ USE_CONSOLE = permission("opsconsole.use_console", Role.VIEWER)
 VIEW_METRICS = permission("opsconsole.view_metrics", Role.VIEWER)
 OWN_TOKENS = permission("opsconsole.own_tokens", Role.VIEWER, elevated=True)
 MANAGE_TOKENS = permission("opsconsole.manage_tokens", Role.ADMINISTRATOR, elevated=True)
+
+
+class GroupScope(models.Model):
+    """What a group is limited to: bare ids of organizations, names of record sources. Empty: all of them.
+
+    A group without limits has no row, so that whoever is in none that has pays nothing.
+    """
+
+    group = models.OneToOneField(Group, on_delete=models.CASCADE, related_name="scope")
+    organizations = ArrayField(models.CharField(max_length=200), default=list)
+    record_sources = ArrayField(models.CharField(max_length=60), default=list)
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"Limits of {self.group}"
+
+    @property
+    def scope(self) -> Scope:
+        return Scope(frozenset(self.organizations) or None, frozenset(self.record_sources) or None)
 
 
 class Lease(models.Model):
@@ -66,6 +90,8 @@ class AuditEntry(models.Model):
     previous_hash = models.CharField(max_length=64, blank=True)
     hash = models.CharField(max_length=64, blank=True)
 
+    objects = ScopedManager["AuditEntry"]()
+
     class Meta:
         default_permissions = ("view",)
         verbose_name_plural = "audit entries"
@@ -78,6 +104,11 @@ class AuditEntry(models.Model):
 
     def __str__(self) -> str:
         return f"{self.actor}: {self.action} {self.subject}"
+
+    @staticmethod
+    def narrowed(rows: models.QuerySet[AuditEntry], scope: Scope) -> models.QuerySet[AuditEntry]:
+        """Whoever is limited reads what they did themselves: what others did may name anything."""
+        return rows.none() if scope.person is None else rows.filter(actor_user=scope.person)
 
 
 class AuditAnchor(models.Model):

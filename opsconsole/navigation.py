@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
+from typing import Any
 
-from django.urls import NoReverseMatch, reverse
+from django.core.exceptions import PermissionDenied
+from django.urls import NoReverseMatch, resolve, reverse
+
+from opsconsole.access import may_open
+from opsconsole.scoping import is_limited_anywhere
 
 
 @dataclass(frozen=True)
@@ -67,10 +73,34 @@ class Link:
     current: bool
 
 
-def links(section: Section, path: str) -> tuple[Link, ...]:
-    """The links of `section` that exist here; `current` where `path` is that place or lies below it."""
-    found = [(place, address_of(place)) for place in section.places]
+def links(section: Section, path: str, user: Any) -> tuple[Link, ...]:
+    """The links of `section` that are open to the user; `current` where `path` is that place or lies below it."""
+    found = [(place, address_of(place)) for place in section.places if open_to(user, place)]
     return tuple(Link(place, address, path.startswith(address)) for place, address in found if address)
+
+
+def open_to(user: Any, place: Place) -> bool:
+    """Whether the user would be let in there. No query beyond what the page has asked for already."""
+    address = address_of(place)
+    if address is None:
+        return False
+    if place.route.startswith("admin:"):
+        return not is_limited_anywhere(user)
+    return may_open(user, _view_of(address))
+
+
+@cache
+def _view_of(address: str) -> Any:
+    return resolve(address).func
+
+
+def first_open(user: Any) -> str:
+    """The address of the first place that is open to the user. Raises PermissionDenied where none is."""
+    for section in SECTIONS:
+        for place in section.places:
+            if open_to(user, place):
+                return reverse(place.route)
+    raise PermissionDenied("None of the console's pages is open to you; an administrator can change your groups.")
 
 
 def address_of(place: Place) -> str | None:

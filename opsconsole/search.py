@@ -18,9 +18,10 @@ from django.shortcuts import redirect, render
 from django.utils.module_loading import autodiscover_modules
 from django.views.decorators.http import require_safe
 
-from opsconsole import navigation
-from opsconsole.access import Permission, requires
+from opsconsole import navigation, scope
+from opsconsole.access import Permission, Scoping, requires
 from opsconsole.models import USE_CONSOLE, User
+from opsconsole.scoping import scope_of
 
 LONGEST = 2_000
 """Characters that are looked for: an id in whatever wrapping, a sentence of a log."""
@@ -44,14 +45,15 @@ class Hit:
 
 Person: TypeAlias = User | AnonymousUser
 Find: TypeAlias = Callable[[Person, str], Iterable[Hit]]
-_finders: list[tuple[Permission, Find]] = []
+_finders: list[tuple[Permission, Scoping, Find]] = []
 
 
-def finds(needed: Permission) -> Callable[[Find], Find]:
-    """Declare a function that finds things for people who hold `needed`: a bounded number, in a bounded time."""
+def finds(needed: Permission, *, scoping: Scoping = Scoping.CLOSED) -> Callable[[Find], Find]:
+    """Declare a function that finds things for people who hold `needed`: a bounded number, in a bounded time. Where
+    their groups limit it, it is asked only if it says that it holds scopes."""
 
     def register(find: Find) -> Find:
-        _finders.append((needed, find))
+        _finders.append((needed, scoping, find))
         return find
 
     return register
@@ -60,8 +62,19 @@ def finds(needed: Permission) -> Callable[[Find], Find]:
 def search(user: Person, text: str) -> list[Hit]:
     """What is known of `text` to `user`, exact hits first, the parts in the order of the sidebar."""
     autodiscover_modules("finders")
-    hits = [hit for needed, find in _finders if user.has_perm(needed.name) for hit in find(user, text)]
-    return sorted([*hits, *_places(text)], key=lambda hit: not hit.exact)
+    hits = [hit for needed, scoping, find in _finders for hit in _found(user, needed, scoping, find, text)]
+    return sorted([*hits, *_places(user, text)], key=lambda hit: not hit.exact)
+
+
+def _found(user: Person, needed: Permission, scoping: Scoping, find: Find, text: str) -> list[Hit]:
+    """Each part is asked within the scope that the person's groups give its own permission."""
+    if not user.has_perm(needed.name):
+        return []
+    held = scope_of(user, needed)
+    if scoping is Scoping.CLOSED and held.limited:
+        return []
+    with scope.within(held):
+        return list(find(user, text))
 
 
 def numbered(text: str, *words: str) -> tuple[int, ...]:
@@ -74,11 +87,12 @@ def numbered(text: str, *words: str) -> tuple[int, ...]:
     return (number,) if 0 < number <= LARGEST_NUMBER else ()
 
 
-def _places(text: str) -> list[Hit]:
+def _places(user: Person, text: str) -> list[Hit]:
     """Pages of the console whose names begin with the text."""
     wanted = text.casefold()
     places = [place for section in navigation.SECTIONS for place in section.places]
     named = [place for place in places if len(text) >= SHORTEST_NAME and place.label.casefold().startswith(wanted)]
+    named = [place for place in named if navigation.open_to(user, place)]
     return [
         Hit("page", place.label, "A page of the console.", address, exact=False)
         for place in named
@@ -87,7 +101,7 @@ def _places(text: str) -> list[Hit]:
 
 
 @require_safe
-@requires(USE_CONSOLE)
+@requires(USE_CONSOLE, scoping=Scoping.NARROWED)
 def search_page(request: HttpRequest) -> HttpResponse:
     """What was found. A single exact hit is gone to at once."""
     text = request.GET.get("q", "").strip()

@@ -124,7 +124,7 @@ AUTH_PASSWORD_VALIDATORS = [
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "home"
 LOGOUT_REDIRECT_URL = "account_login"
-AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
+AUTHENTICATION_BACKENDS = ["opsconsole.signin.backend.ScopedBackend"]
 SESSION_COOKIE_AGE = 60 * 60 * variables.SESSION_HOURS.read()
 # What acts on customers' data asks for a password or second factor that is not older than this.
 ELEVATION_SECONDS = 60 * variables.ELEVATION_MINUTES.read()

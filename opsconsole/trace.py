@@ -16,6 +16,8 @@ from uuid import UUID, uuid4
 from django.http import HttpRequest, HttpResponse
 from django.utils.module_loading import autodiscover_modules
 
+from opsconsole import scope
+
 HEADER = "X-Trace-Id"
 MOST_SHOWN = 200
 """Of what one part knows of a chain."""
@@ -67,16 +69,23 @@ class Link:
 
 
 Find = Callable[[UUID], Iterable[Link]]
-_finders: list[Find] = []
+_finders: list[tuple[Find, bool]] = []
 
 
-def links_of(find: Find) -> Find:
-    """Declare a function that finds what one part knows of a trace, by an index, at most MOST_SHOWN."""
-    _finders.append(find)
-    return find
+def links_of(*, narrowed: bool = False) -> Callable[[Find], Find]:
+    """Declare a function that finds what one part knows of a trace, by an index, at most MOST_SHOWN. Whoever is limited
+    to some organizations hears only of those that are `narrowed`: they leave out what lies outside."""
+
+    def register(find: Find) -> Find:
+        _finders.append((find, narrowed))
+        return find
+
+    return register
 
 
 def chain(trace_id: UUID) -> list[Link]:
-    """All that is known of a trace, in order of time."""
+    """All that is known of a trace to whoever asks, in order of time."""
     autodiscover_modules("traces")
-    return sorted((link for find in _finders for link in find(trace_id)), key=lambda link: link.at)
+    limited = scope.current().limited
+    asked = [find for find, narrowed in _finders if narrowed or not limited]
+    return sorted((link for find in asked for link in find(trace_id)), key=lambda link: link.at)

@@ -16,12 +16,12 @@ from django.views.decorators.http import require_safe
 from ninja import Path, Schema
 
 from opsconsole import trace
-from opsconsole.access import requires
+from opsconsole.access import Scoping, requires
 from opsconsole.api.routes import Routes
 from opsconsole.models import VIEW_AUDIT, AuditEntry
 from opsconsole.search import Hit, Person, finds
 
-routes = Routes("Traces", "traces")
+routes = Routes("Traces", "traces", scoping=Scoping.NARROWED)
 
 TraceId = Annotated[UUID, Path(example="7f9c24e8-3b12-4fef-91d0-9e0c5a1c2b6d")]
 
@@ -47,7 +47,7 @@ class Chain(Schema):
 
 
 @require_safe
-@requires(VIEW_AUDIT)
+@requires(VIEW_AUDIT, scoping=Scoping.NARROWED)
 def trace_page(request: HttpRequest) -> HttpResponse:
     form = TraceForm(request.GET if "id" in request.GET else None)
     content: dict[str, Any] = {"form": form}
@@ -62,7 +62,7 @@ def get_trace(request: HttpRequest, trace_id: TraceId) -> Any:
     return {"items": trace.chain(trace_id)}
 
 
-@finds(VIEW_AUDIT)
+@finds(VIEW_AUDIT, scoping=Scoping.NARROWED)
 def chains(user: Person, text: str) -> Iterator[Hit]:
     try:
         trace_id = UUID(text)
@@ -73,7 +73,7 @@ def chains(user: Person, text: str) -> Iterator[Hit]:
         yield Hit("trace", str(trace_id), sentence, f"{reverse('trace')}?{urlencode({'id': str(trace_id)})}")
 
 
-@trace.links_of
+@trace.links_of(narrowed=True)
 def acts(trace_id: UUID) -> Iterator[trace.Link]:
     for entry in AuditEntry.objects.filter(trace_id=trace_id).order_by("pk")[: trace.MOST_SHOWN]:
         reason = f": {entry.reason}" if entry.reason else ""

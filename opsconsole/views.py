@@ -10,20 +10,21 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from opsconsole import health, styleguide
-from opsconsole.access import public, requires
+from opsconsole import health, navigation, styleguide
+from opsconsole.access import Scoping, public, requires
 from opsconsole.models import USE_CONSOLE
 from opsconsole.words import number, size
 
 
 @require_safe
-@requires(USE_CONSOLE)
+@requires(USE_CONSOLE, scoping=Scoping.APART)
 def home(request: HttpRequest) -> HttpResponse:
-    return redirect("pipeline:overview")
+    """The overview, or the first place that is open to the person."""
+    return redirect(navigation.first_open(request.user))
 
 
 @require_safe
-@requires(USE_CONSOLE)
+@requires(USE_CONSOLE, scoping=Scoping.APART)
 def admin_login(request: HttpRequest) -> HttpResponse:
     """Django's administration has a login form of its own; there is one way in here, so it is never shown."""
     if not request.user.is_staff:
@@ -32,7 +33,7 @@ def admin_login(request: HttpRequest) -> HttpResponse:
 
 
 @require_safe
-@requires(USE_CONSOLE)
+@requires(USE_CONSOLE, scoping=Scoping.APART)
 def styleguide_page(request: HttpRequest) -> HttpResponse:
     """Every component on one page, with made-up content. For staff."""
     if not request.user.is_staff:

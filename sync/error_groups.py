@@ -7,6 +7,7 @@ from datetime import datetime
 
 from django.db import connection
 
+from opsconsole import scope
 from opsconsole.keyset import CappedCount
 from sync.models import Job
 
@@ -16,14 +17,16 @@ MOST_COUNTED = 1_000
 SENTENCE_LENGTH = 500
 
 # A fingerprint at a time: the index gives the first, then the next one after it, whatever the number of jobs of each.
+# `own` is the condition on a job of whoever is limited, empty for all others.
 _QUERY = f"""
 WITH RECURSIVE kinds AS (
   (SELECT error_fingerprint AS kind, id FROM {Job._meta.db_table}
-   WHERE error_fingerprint <> '' ORDER BY error_fingerprint, id DESC LIMIT 1)
+   WHERE error_fingerprint <> '' {{own}} ORDER BY error_fingerprint, id DESC LIMIT 1)
   UNION ALL
   SELECT following.error_fingerprint, following.id FROM kinds CROSS JOIN LATERAL (
     SELECT error_fingerprint, id FROM {Job._meta.db_table}
-    WHERE error_fingerprint > kinds.kind AND error_fingerprint <> '' ORDER BY error_fingerprint, id DESC LIMIT 1
+    WHERE error_fingerprint > kinds.kind AND error_fingerprint <> '' {{own}}
+    ORDER BY error_fingerprint, id DESC LIMIT 1
   ) following
 ),
 latest AS (
@@ -33,7 +36,8 @@ SELECT latest.kind, left(job.error, {SENTENCE_LENGTH}), job.error_type, latest.i
 FROM latest JOIN {Job._meta.db_table} job ON job.id = latest.id CROSS JOIN LATERAL (
   SELECT count(*) AS jobs, max(seen) AS seen FROM (
     SELECT coalesce(ended_at, started_at, created_at) AS seen FROM {Job._meta.db_table}
-    WHERE error_fingerprint = latest.kind AND error_fingerprint <> '' ORDER BY id DESC LIMIT {MOST_COUNTED} + 1
+    WHERE error_fingerprint = latest.kind AND error_fingerprint <> '' {{own}}
+    ORDER BY id DESC LIMIT {MOST_COUNTED} + 1
   ) newest
 ) counted
 ORDER BY counted.seen DESC, latest.id DESC
@@ -58,8 +62,10 @@ class ErrorGroup:
 
 def error_groups() -> tuple[list[ErrorGroup], bool]:
     """Up to 50 groups, the latest seen first, and whether there are more. One query whose cost is bounded."""
+    organizations = scope.current().organizations
     with connection.cursor() as cursor:
-        cursor.execute(_QUERY)
+        own = "" if organizations is None else "AND organization_id = ANY(%(own)s)"
+        cursor.execute(_QUERY.format(own=own), {"own": sorted(organizations or ())})
         rows = cursor.fetchall()
     groups = [
         ErrorGroup(kind, sentence, error_type, number, CappedCount(min(jobs, MOST_COUNTED), jobs > MOST_COUNTED), seen)

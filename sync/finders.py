@@ -10,6 +10,7 @@ from django.db.models import QuerySet
 from django.urls import reverse
 
 from opsconsole import estate
+from opsconsole.access import Scoping
 from opsconsole.errors import ConsoleError
 from opsconsole.estate.model import Source
 from opsconsole.search import MOST_OF_A_KIND, SHORTEST_NAME, Hit, Person, finds, numbered
@@ -21,7 +22,7 @@ NAMES_LOOKED_THROUGH = 10_000
 """Of jobs, the newest; of staged and skipped organizations, the first by id. Names have no index."""
 
 
-@finds(VIEW)
+@finds(VIEW, scoping=Scoping.NARROWED)
 def jobs_and_batches(user: Person, text: str) -> Iterator[Hit]:
     for job in _jobs().filter(pk__in=numbered(text, "job")):
         yield Hit("job", f"Job {job.pk}", _of_job(job), reverse("sync:job", args=[job.pk]))
@@ -30,7 +31,7 @@ def jobs_and_batches(user: Person, text: str) -> Iterator[Hit]:
         yield Hit("batch", f"Batch {batch.pk}", sentence, reverse("sync:batch", args=[batch.pk]))
 
 
-@finds(VIEW)
+@finds(VIEW, scoping=Scoping.NARROWED)
 def organizations(user: Person, text: str) -> Iterator[Hit]:
     """What the console has of the organization with this id; any text of an id's shape can be compared by hand."""
     key = _one_key(text, organization_rules)
@@ -51,7 +52,7 @@ def organizations(user: Person, text: str) -> Iterator[Hit]:
         yield Hit("by hand", key, "Compare a window of the organization with this id.", address, exact=False)
 
 
-@finds(VIEW)
+@finds(VIEW, scoping=Scoping.NARROWED)
 def organizations_by_name(user: Person, text: str) -> Iterator[Hit]:
     if len(text) < SHORTEST_NAME or numbered(text, "job", "batch"):
         return
@@ -74,7 +75,7 @@ def organizations_by_name(user: Person, text: str) -> Iterator[Hit]:
         yield Hit("organization", _named(name, key), "Its jobs.", address, exact=False)
 
 
-@finds(VIEW)
+@finds(VIEW, scoping=Scoping.NARROWED)
 def tasks(user: Person, text: str) -> Iterator[Hit]:
     key = _one_key(text, task_rules)
     if key is None:

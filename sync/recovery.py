@@ -26,7 +26,7 @@ from sync.models import (
     SkipReason,
     StopStep,
 )
-from sync.models.states import HELD_STATES
+from sync.models.states import HELD_STATES, ORGANIZATION_KINDS
 from sync.operations.workers import WorkerIdentity
 from sync.queueing import HELP_FUNCTION, JOB_FUNCTION, enqueue_after_commit
 from sync.signals import job_ended, job_looping
@@ -283,7 +283,7 @@ def _stopped_looping(job: Job, last: str, *, stalled: int) -> bool:
 def _leave_out(job: Job, sentence: str) -> None:
     """Say why a looping job was stopped, and take its organization out of the batches to come."""
     say(job, sentence, EventLevel.ERROR)
-    if job.organization_id:
+    if job.kind in ORGANIZATION_KINDS:
         names, numbers = {job.organization_id: job.organization_name}, {job.organization_id: job.pk}
         SkippedOrganization.objects.put_on(names, SkipReason.LOOPED, sentence, audit.CLOCK.name, numbers)
         audit.record(audit.CLOCK, "organization.skipped", f"job:{job.pk}", trace_id=job.trace_id, reason=sentence)

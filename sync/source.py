@@ -194,18 +194,20 @@ class Source(Closing):
         statuses: Collection[str] = (),
         minimum: int = 1,
         exclude: Collection[Key] = frozenset(),
+        only: Collection[Key] | None = None,
         opened: Callable[[int], None] | None = None,
     ) -> Iterator[AffectedOrganization]:
         """Organizations with tasks updated in [window_from, window_to), ordered by key, streamed from the server.
 
         `statuses` keeps only tasks with one of them now; `minimum` is how many of those it takes; `exclude` leaves
-        organizations out. Deleted tasks count: their deletion is an update too. Runs on a connection of its own;
-        `opened` is told its server process before the statement starts.
+        organizations out, `only` all others. Deleted tasks count: their deletion is an update too. Runs on a connection
+        of its own; `opened` is told its server process before the statement starts.
         """
         if window_from.tzinfo is None or window_to.tzinfo is None:
             raise ValueError("window bounds need a time zone")
         values = self._affected_values(Window(window_from, window_to), statuses, minimum, exclude)
-        query = self._affected_query(by_status=bool(statuses), excluding=bool(exclude))
+        values["only"] = [self.tasks.keys[1].dump(key) for key in only or ()]
+        query = self._affected_query(by_status=bool(statuses), excluding=bool(exclude), among=only is not None)
         for key, name, updated, completed, first, last in self.database.stream(query, values, opened=opened):
             yield AffectedOrganization(
                 key=self._organization_key.load(key),
@@ -235,7 +237,7 @@ class Source(Closing):
         plan: Mapping[str, Any] = found[0]["Plan"]
         return plan
 
-    def _affected_query(self, *, by_status: bool, excluding: bool) -> sql.Composed:
+    def _affected_query(self, *, by_status: bool, excluding: bool, among: bool = False) -> sql.Composed:
         """Counts first, names after: the join meets one row for each organization, not one for each task."""
         _, owner = self.tasks.keys
         organization = self._organization_key
@@ -253,6 +255,8 @@ class Source(Closing):
             conditions.append(sql.SQL("{}::text = ANY(%(statuses)s)").format(status))
         if excluding:
             conditions.append(sql.SQL("{} <> ALL(%(excluded)s)").format(owner.match))
+        if among:
+            conditions.append(sql.SQL("{} = ANY(%(only)s)").format(owner.match))
         return sql.SQL(
             "SELECT o.key, o.name, t.updated, t.completed, t.first, t.last FROM ("
             "SELECT {owner} AS key, count(*) AS updated,"

@@ -12,14 +12,14 @@ from opsconsole import trace
 from sync.models import Batch, Job
 
 
-@trace.links_of
+@trace.links_of(narrowed=True)
 def batches(trace_id: UUID) -> Iterator[trace.Link]:
     for batch in Batch.objects.filter(trace_id=trace_id).order_by("pk")[: trace.MOST_SHOWN]:
         sentence = f"{batch.size:,} organizations, mode {batch.mode}, by {batch.created_by}."
         yield trace.Link(batch.created_at, f"batch {batch.pk}", sentence, reverse("sync:batch", args=[batch.pk]))
 
 
-@trace.links_of
+@trace.links_of(narrowed=True)
 def jobs(trace_id: UUID) -> Iterator[trace.Link]:
     """Those of its batches, and those of no batch: each by its own index."""
     numbers = list(Batch.objects.filter(trace_id=trace_id).values_list("pk", flat=True)[: trace.MOST_SHOWN])

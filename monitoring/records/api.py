@@ -19,12 +19,13 @@ from monitoring.records.standing import record_sources
 from monitoring.records.stuck import StuckRecord, StuckRecords
 from monitoring.records.stuckpage import read_page
 from monitoring.records.views.common import standing_or_404
+from opsconsole.access import Scoping
 from opsconsole.api.filters import FilterError
 from opsconsole.api.paging import Page, PagingQuery, page
 from opsconsole.api.routes import Routes
 from opsconsole.errors import UnavailableError
 
-routes = Routes("Record statuses", "records")
+routes = Routes("Record statuses", "records", scoping=Scoping.NARROWED)
 
 LONGEST_NAME = 60
 Name = Annotated[str, Path(min_length=1, max_length=LONGEST_NAME, example="uploads")]

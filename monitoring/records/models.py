@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from django.db import models
 
+from opsconsole.scope import Scope
+from opsconsole.scoping import ScopedManager
+
 NAME_LENGTH = 60
 
 
@@ -27,6 +30,8 @@ class Snapshot(models.Model):
     oldest_stuck = models.DateTimeField(null=True)
     error = models.TextField(blank=True)
 
+    objects = ScopedManager["Snapshot"]()
+
     class Meta:
         default_permissions = ()
         permissions = [("view_records", "Can see record statuses")]
@@ -35,6 +40,13 @@ class Snapshot(models.Model):
 
     def __str__(self) -> str:
         return f"{self.source} at {self.taken_at:%Y-%m-%d %H:%M}"
+
+    @staticmethod
+    def narrowed(rows: models.QuerySet[Snapshot], scope: Scope) -> models.QuerySet[Snapshot]:
+        """Those of the sources that are seen; none for whoever sees some organizations only: they count all of them."""
+        if scope.organizations is not None:
+            return rows.none()
+        return rows if scope.record_sources is None else rows.filter(source__in=sorted(scope.record_sources))
 
 
 class UsualTimes(models.Model):

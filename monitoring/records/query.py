@@ -14,6 +14,7 @@ import psycopg
 from psycopg import sql
 
 from monitoring.records.usual import STEPS, Step
+from opsconsole import scope
 from opsconsole.closing import Closing
 from opsconsole.estate.model import RecordSource
 from opsconsole.postgres import EARLIEST, Database, Query, as_datetime, identifier, table_identifier, trusted
@@ -49,6 +50,7 @@ class RecordTable(Closing):
 
     def __init__(self, source: RecordSource, longest: float = float("inf")) -> None:
         self.source = source
+        self._organizations = scope.current().organizations
         self.database = Database(
             source.url,
             f"the database of {source.label}",
@@ -64,8 +66,22 @@ class RecordTable(Closing):
 
     @property
     def condition(self) -> sql.Composable:
-        """The estate's `where`, to follow other conditions."""
-        return sql.SQL("\n  AND ({})").format(trusted(self.source.where)) if self.source.where else sql.SQL("")
+        """The estate's `where` and the scope of whoever made this, to follow other conditions."""
+        where = sql.SQL("\n  AND ({})").format(trusted(self.source.where)) if self.source.where else sql.SQL("")
+        return sql.SQL("{}{}").format(where, self._seen)
+
+    @property
+    def _seen(self) -> sql.Composable:
+        if self._organizations is None:
+            return sql.SQL("")
+        if not self.source.organization:
+            return sql.SQL("\n  AND false")  # nobody can tell whose they are
+        return sql.SQL("\n  AND {}::text = ANY(%(seen)s)").format(identifier(self.source.organization))
+
+    @property
+    def seen_values(self) -> dict[str, object]:
+        """The parameter that `condition` names."""
+        return {} if self._organizations is None else {"seen": sorted(self._organizations)}
 
     def breakdown(self, window: Window, hidden: Sequence[str] = ()) -> Breakdown:
         """Records made in `window` by status, most first, without those in `hidden`. One query."""
@@ -80,7 +96,7 @@ class RecordTable(Closing):
             "end": window.end,
             "hidden": list(hidden),
             "most": MOST_STATUSES,
-        }
+        } | self.seen_values
         statement = self._filled_in(query, values)
         began = perf_counter()
         rows = self.database.rows(query, values)
@@ -103,5 +119,5 @@ class RecordTable(Closing):
             " extract(epoch FROM {changed}::timestamptz - {created}::timestamptz))))::int, count(*) FROM {table}"
             " WHERE {created} >= %(start)s AND {created} < %(end)s AND {changed} IS NOT NULL{condition} GROUP BY 1, 2"
         ).format(status=self.status, changed=changed, created=self.created, table=self.table, condition=self.condition)
-        values = {"steps": STEPS, "start": now - USUAL_FROM, "end": now}
+        values = {"steps": STEPS, "start": now - USUAL_FROM, "end": now} | self.seen_values
         return [Step(status, step, count) for status, step, count in self.database.rows(query, values)]

@@ -11,7 +11,7 @@ from monitoring.records.ages import Ages
 from monitoring.records.guide import Guide
 from monitoring.records.models import ChangedLimits, UsualTimes
 from monitoring.records.stuck import StuckQuestion
-from opsconsole import estate
+from opsconsole import estate, scope
 from opsconsole.estate.model import RecordSource
 from opsconsole.keys import Key
 from opsconsole.postgres import name_parts
@@ -102,17 +102,27 @@ def thresholds_of(
 
 
 def record_sources() -> tuple[RecordSource, ...]:
-    """Those of the estate; none where it cannot be read, which the system checks say, and need not be said again by
-    every duty of the clock."""
+    """Those of the estate that whoever asks may see; none where it cannot be read, which the system checks say, and
+    need not be said again by every duty of the clock."""
     try:
-        return estate.current().records
+        return seen_sources()
     except estate.EstateError:
         return ()
 
 
+def seen_sources() -> tuple[RecordSource, ...]:
+    """Those of the estate that are in the scope of who asks. Raises EstateError."""
+    return tuple(source for source in estate.current().records if _is_seen(source, scope.current()))
+
+
+def _is_seen(source: RecordSource, held: scope.Scope) -> bool:
+    """Records that do not say whose they are cannot be told apart by organization."""
+    return held.allows_source(source.name) and (held.organizations is None or bool(source.organization))
+
+
 def record_source(name: str) -> RecordSource | None:
-    """The record source of this name, None where the estate has none."""
-    return next((source for source in estate.current().records if source.name == name), None)
+    """The record source of this name, None where the estate has none, or it lies outside. Raises EstateError."""
+    return next((source for source in seen_sources() if source.name == name), None)
 
 
 def can_be_staged(source: RecordSource) -> bool:

@@ -199,7 +199,7 @@ class StuckRecords:
         return sql.SQL("{}{}").format(sql.SQL(" AND ").join(conditions), self._table.condition)
 
     def _stuck_values(self, question: StuckQuestion) -> dict[str, object]:
-        values: dict[str, object] = {"start": question.made.start, "end": question.made.end}
+        values = {"start": question.made.start, "end": question.made.end} | self._table.seen_values
         for number, (status, moment) in enumerate(question.since.items()):
             values |= {f"status{number}": status, f"since{number}": moment}
         return values | ({} if question.organization is None else {"organization": str(question.organization)})

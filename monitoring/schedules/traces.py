@@ -11,7 +11,7 @@ from monitoring.schedules.models import Run
 from opsconsole import trace
 
 
-@trace.links_of
+@trace.links_of()
 def runs(trace_id: UUID) -> Iterator[trace.Link]:
     found = Run.objects.filter(trace_id=trace_id).select_related("scheduled_job").order_by("pk")
     for run in found[: trace.MOST_SHOWN]:

@@ -9,11 +9,12 @@ from uuid import UUID
 from django.http import HttpRequest
 from ninja import Field, Query, Schema
 
+from opsconsole.access import Scoping
 from opsconsole.api.paging import Page, PagingQuery, page
 from opsconsole.api.routes import Routes
 from opsconsole.models import VIEW_AUDIT, AuditEntry
 
-routes = Routes("Audit log", "audit")
+routes = Routes("Audit log", "audit", scoping=Scoping.NARROWED)
 
 
 class EntryOut(Schema):

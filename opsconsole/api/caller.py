@@ -15,6 +15,8 @@ from opsconsole.api.problems import ProblemError
 from opsconsole.api.tokens import find_token
 from opsconsole.audit import Actor, Door
 from opsconsole.models import User
+from opsconsole.scope import UNLIMITED, Scope
+from opsconsole.scoping import scope_of
 
 SCHEME = "bearer"
 READING = ("GET", "HEAD", "OPTIONS")
@@ -45,6 +47,10 @@ class Caller:
         if self.token is not None and needed.name not in self.token.permissions:
             return False
         return self.user is None or self.user.has_perm(needed.name)
+
+    def scope_of(self, needed: Permission) -> Scope:
+        """A token acts within the scope of its person. That of a service has no limits: whoever made it had none."""
+        return UNLIMITED if self.user is None else scope_of(self.user, needed)
 
 
 def caller_of(request: HttpRequest) -> Caller:

@@ -14,6 +14,7 @@ from django.http.response import HttpResponseBase
 from django.utils.cache import get_conditional_response, set_response_etag
 from django.views.decorators.csrf import csrf_exempt
 
+from opsconsole.access import answered_within, require_open
 from opsconsole.api.caller import Caller, identify
 from opsconsole.api.idempotency import once
 from opsconsole.api.limits import Standing, count, require_within
@@ -25,7 +26,8 @@ Callback = Callable[..., HttpResponseBase]
 
 
 def guard(callback: Callback, routes: Mapping[str, Route]) -> Callback:
-    """`callback` for those who may. `routes` says by method what is needed; tests read `permissions` of the result."""
+    """`callback` for those who may. `routes` says by method what is needed; tests read it as `permissions` and
+    `scopings` of the result."""
 
     # A token is not sent by a browser on its own, and a session only reads: there is nothing for CSRF to protect.
     @csrf_exempt
@@ -38,6 +40,7 @@ def guard(callback: Callback, routes: Mapping[str, Route]) -> Callback:
             return answer(request, error)
 
     guarded.permissions = {method: route.permission for method, route in routes.items()}  # type: ignore[attr-defined]
+    guarded.scopings = {method: route.scoping for method, route in routes.items()}  # type: ignore[attr-defined]
     return guarded
 
 
@@ -49,7 +52,9 @@ def _answer(
         route = _route(request, routes)
         _require_permission(caller, route)
         require_texts(list(arguments.values()))
-        response = _call(request, callback, route, caller, arguments)
+        held = caller.scope_of(route.permission)
+        require_open(route.permission, route.scoping, held)
+        response = answered_within(held, lambda: _call(request, callback, route, caller, arguments))
     except Exception as error:  # noqa: BLE001  (the headers belong on errors, too)
         response = answer(request, error)
     for name, value in standing.headers.items():

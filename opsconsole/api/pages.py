@@ -12,7 +12,7 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
-from opsconsole.access import requires
+from opsconsole.access import Scoping, requires
 from opsconsole.api import tokens
 from opsconsole.api.forms import RevokeForm, TokenForm
 from opsconsole.api.models import ApiToken, TokenState
@@ -20,30 +20,31 @@ from opsconsole.api.tables import TokenTable
 from opsconsole.audit import actor_of
 from opsconsole.errors import ConsoleError
 from opsconsole.models import MANAGE_TOKENS, OWN_TOKENS, User
+from opsconsole.scoping import holds_everywhere
 
 
 @require_safe
-@requires(OWN_TOKENS)
+@requires(OWN_TOKENS, scoping=Scoping.APART)
 def token_list(request: HttpRequest) -> HttpResponse:
     rows = visible_to(_person(request))
     table = TokenTable.from_request(request, rows, label="API tokens")
-    content = {"table": table, "manages": request.user.has_perm(MANAGE_TOKENS.name)}
+    content = {"table": table, "manages": holds_everywhere(request.user, MANAGE_TOKENS)}
     return render(request, "api/tokens.html", content)
 
 
 def visible_to(person: User) -> QuerySet[ApiToken]:
-    """Their own tokens; all of them for those who manage them."""
+    """Their own tokens; all of them for those who manage them, for all organizations."""
     rows = ApiToken.objects.select_related("user")
-    return rows if person.has_perm(MANAGE_TOKENS.name) else rows.filter(user=person)
+    return rows if holds_everywhere(person, MANAGE_TOKENS) else rows.filter(user=person)
 
 
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
-@requires(OWN_TOKENS)
+@requires(OWN_TOKENS, scoping=Scoping.APART)
 def new_token(request: HttpRequest) -> HttpResponse:
     """Ask what it is for; the answer to the POST is the only page that ever shows the secret."""
     person = _person(request)
-    services = person.has_perm(MANAGE_TOKENS.name)
+    services = holds_everywhere(person, MANAGE_TOKENS)
     form = TokenForm(request.POST if request.method == "POST" else None, maker=person, services=services)
     if form.is_valid():
         try:
@@ -56,7 +57,7 @@ def new_token(request: HttpRequest) -> HttpResponse:
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@requires(OWN_TOKENS)
+@requires(OWN_TOKENS, scoping=Scoping.APART)
 def revoke_token(request: HttpRequest, number: int) -> HttpResponse:
     token = get_object_or_404(visible_to(_person(request)), pk=number)
     form = RevokeForm(request.POST if request.method == "POST" else None)

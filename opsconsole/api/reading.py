@@ -14,7 +14,7 @@ from django.shortcuts import render
 from django.urls import URLPattern, path
 from django.views.decorators.http import require_safe
 
-from opsconsole.access import requires
+from opsconsole.access import Scoping, requires
 from opsconsole.api.door import guard
 from opsconsole.api.routes import Route
 from opsconsole.models import USE_CONSOLE
@@ -55,11 +55,11 @@ def addresses(document: Callable[[], dict[str, Any]]) -> list[URLPattern]:
         return JsonResponse(document())
 
     @require_safe
-    @requires(USE_CONSOLE)
+    @requires(USE_CONSOLE, scoping=Scoping.APART)
     def docs(request: HttpRequest) -> HttpResponse:
         return render(request, "api/docs.html", {"groups": groups(document()), "introduction": INTRODUCTION})
 
-    reading = {"GET": Route("GET", "openapi.json", USE_CONSOLE)}
+    reading = {"GET": Route("GET", "openapi.json", USE_CONSOLE, scoping=Scoping.APART)}
     return [path("openapi.json", guard(openapi, reading), name="api_openapi"), path("docs/", docs, name="api_docs")]
 
 

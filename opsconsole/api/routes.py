@@ -14,7 +14,7 @@ from django.http import HttpRequest
 from ninja import Path, Router, Schema
 from pydantic import StringConstraints
 
-from opsconsole.access import Permission
+from opsconsole.access import Permission, Scoping
 from opsconsole.api.caller import caller_of
 from opsconsole.audit import Actor
 
@@ -39,19 +39,22 @@ class Reason(Schema):
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One method of one address, below `/api/v1/`. `commits_itself`: its act cannot be part of a transaction."""
+    """One method of one address, below `/api/v1/`. `commits_itself`: its act cannot be part of a transaction.
+    `scoping` is what it is to callers whose permission is limited."""
 
     method: str
     path: str
     permission: Permission
     commits_itself: bool = False
+    scoping: Scoping = Scoping.CLOSED
 
 
 class Routes:
-    """The addresses below `prefix`, which are one group in the documentation."""
+    """The addresses below `prefix`, which are one group in the documentation. `scoping` holds for all of them."""
 
-    def __init__(self, title: str, prefix: str) -> None:
+    def __init__(self, title: str, prefix: str, *, scoping: Scoping = Scoping.CLOSED) -> None:
         self.prefix = prefix
+        self.scoping = scoping
         self.router = Router(tags=[title])
         self.routes: list[Route] = []
         _declared.append(self)
@@ -85,7 +88,7 @@ class Routes:
     ) -> Callable[[F], F]:
         def register(view: F) -> F:
             full = "/".join(part for part in (self.prefix, path) if part)
-            self.routes.append(Route(method, full, permission, commits_itself))
+            self.routes.append(Route(method, full, permission, commits_itself, self.scoping))
             response = next(iter(responses.values())) if method == "GET" else responses
             add = self.router.api_operation([method], path, response=response, operation_id=view.__name__, **described)
             add(view)

@@ -17,6 +17,7 @@ from opsconsole.access import declared_permissions
 from opsconsole.api.models import ApiToken, TokenState
 from opsconsole.errors import UsageError
 from opsconsole.models import User
+from opsconsole.scoping import holds_everywhere
 
 PREFIX = "ops_"
 HINT_LENGTH = 10
@@ -36,9 +37,10 @@ def make_token(
 ) -> tuple[ApiToken, str]:
     """A new token of `maker`, or of the service named, and its secret, which nobody can be shown again.
 
-    Raises UsageError for a life that is too long, no permission, or one that `maker` does not hold.
+    Raises UsageError for a life that is too long, no permission, or one that `maker` does not hold. A person's token is
+    limited as the person is; a service's is not, so each of its permissions has to be held without limits.
     """
-    _require_possible(maker, permissions, days)
+    _require_possible(maker, permissions, days, for_service=bool(service))
     secret = PREFIX + secrets.token_urlsafe(32)
     with transaction.atomic():
         token = ApiToken.objects.create(
@@ -63,7 +65,7 @@ def make_token(
     return token, secret
 
 
-def _require_possible(maker: User, permissions: Sequence[str], days: int) -> None:
+def _require_possible(maker: User, permissions: Sequence[str], days: int, *, for_service: bool) -> None:
     if not 1 <= days <= LONGEST_LIFE_DAYS:
         raise UsageError(f"A token of {days} days cannot be made; allowed are 1 to {LONGEST_LIFE_DAYS}.")
     if not permissions:
@@ -71,11 +73,22 @@ def _require_possible(maker: User, permissions: Sequence[str], days: int) -> Non
     lacking = sorted(name for name in permissions if name not in grantable(maker))
     if lacking:
         raise UsageError(f"You do not hold {', '.join(lacking)[:200]}, so no token can have it from you.")
+    limited = sorted(set(permissions) - set(held_everywhere(maker))) if for_service else []
+    if limited:
+        raise UsageError(
+            f"Your groups limit {', '.join(limited)[:200]} to some organizations or record sources, and a service's "
+            "token has no limits; make one of your own."
+        )
 
 
 def grantable(maker: User) -> tuple[str, ...]:
     """The declared permissions that `maker` holds, in order."""
     return tuple(sorted(one.name for one in declared_permissions() if maker.has_perm(one.name)))
+
+
+def held_everywhere(maker: User) -> tuple[str, ...]:
+    """Those of `grantable` that are not limited."""
+    return tuple(one.name for one in declared_permissions() if holds_everywhere(maker, one))
 
 
 def digest_of(secret: str) -> str:

@@ -12,7 +12,7 @@ from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_safe
 
 from opsconsole import audit
-from opsconsole.access import requires
+from opsconsole.access import Scoping, requires
 from opsconsole.auditing.forms import AuditFilter
 from opsconsole.auditing.tables import AuditTable
 from opsconsole.csvfile import csv_response
@@ -29,7 +29,7 @@ JSON_FIELDS = {"before", "after", "details"}
 
 
 @require_safe
-@requires(VIEW_AUDIT)
+@requires(VIEW_AUDIT, scoping=Scoping.NARROWED)
 def audit_list(request: HttpRequest) -> HttpResponse:
     """Two queries: the page of entries, and their number up to a cap."""
     form = AuditFilter(request.GET)
@@ -42,7 +42,7 @@ def audit_list(request: HttpRequest) -> HttpResponse:
 
 
 @require_safe
-@requires(VIEW_AUDIT)
+@requires(VIEW_AUDIT, scoping=Scoping.NARROWED)
 def audit_entry(request: HttpRequest, number: int) -> HttpResponse:
     entry = get_object_or_404(AuditEntry.objects.select_related("token"), pk=number)
     values = [
@@ -55,7 +55,7 @@ def audit_entry(request: HttpRequest, number: int) -> HttpResponse:
 
 
 @require_safe
-@requires(VIEW_AUDIT)
+@requires(VIEW_AUDIT, scoping=Scoping.NARROWED)
 def audit_csv(request: HttpRequest) -> StreamingHttpResponse:
     """What the page's search lets through, oldest first, streamed; taking it away is itself on the log."""
     form = AuditFilter(request.GET)

@@ -19,7 +19,7 @@ from django.http import HttpRequest, HttpResponseBase
 from django.urls import URLPattern, URLResolver, include, path
 from django.views.decorators.http import require_POST
 
-from opsconsole.access import public, requires
+from opsconsole.access import Scoping, public, requires
 from opsconsole.models import USE_CONSOLE
 from opsconsole.signin import pages
 from opsconsole.signin.elevation import confirmation
@@ -34,7 +34,7 @@ def confirmed(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpRespon
     def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         return confirmation(request) or view(request, *args, **kwargs)
 
-    return requires(USE_CONSOLE, elevated=False)(guarded)
+    return requires(USE_CONSOLE, elevated=False, scoping=Scoping.APART)(guarded)
 
 
 urlpatterns: list[URLPattern | URLResolver] = [
@@ -45,7 +45,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path(
         "logout/", public("whoever signs out may be out already")(require_POST(account.logout)), name="account_logout"
     ),
-    path("account/", requires(USE_CONSOLE)(factors.index), name="mfa_index"),
+    path("account/", requires(USE_CONSOLE, scoping=Scoping.APART)(factors.index), name="mfa_index"),
     path("account/password/", confirmed(account.password_change), name="account_change_password"),
     path("account/app/", confirmed(totp.activate_totp), name="mfa_activate_totp"),
     path("account/app/remove/", confirmed(totp.deactivate_totp), name="mfa_deactivate_totp"),

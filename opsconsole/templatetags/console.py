@@ -131,7 +131,7 @@ def message_tone(message: Message) -> Tone:
 def sections_for(request: HttpRequest) -> list[tuple[navigation.Section, tuple[navigation.Link, ...]]]:
     """The sidebar's sections for whoever is looking; staff see one more."""
     shown = [*navigation.SECTIONS, navigation.STAFF] if request.user.is_staff else [*navigation.SECTIONS]
-    return [(section, navigation.links(section, request.path)) for section in shown]
+    return [(section, navigation.links(section, request.path, request.user)) for section in shown]
 
 
 @register.inclusion_tag("components/navigation.html", takes_context=True)

@@ -13,6 +13,7 @@ from ninja import Field, Query, Schema
 from ninja.streaming import JSONL
 
 from opsconsole import audit
+from opsconsole.access import Scoping
 from opsconsole.api.filters import FilterError
 from opsconsole.api.routes import Routes, actor_of
 from opsconsole.errors import ConsoleError
@@ -22,7 +23,7 @@ from sync.operations.affected import AffectedQuery, affected_organizations
 from sync.source import AffectedOrganization
 
 T = TypeVar("T")
-routes = Routes("Affected organizations", "affected-organizations")
+routes = Routes("Affected organizations", "affected-organizations", scoping=Scoping.NARROWED)
 
 
 class NDJSON(JSONL, Generic[T]):  # type: ignore[type-arg]  # JSONL[T] makes no class

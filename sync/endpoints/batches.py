@@ -12,6 +12,7 @@ from django.http import HttpRequest
 from django.shortcuts import get_object_or_404
 from ninja import Field, Query, Schema
 
+from opsconsole.access import Scoping
 from opsconsole.api.filters import filled
 from opsconsole.api.paging import Page, PagingQuery, page
 from opsconsole.api.problems import ProblemError
@@ -25,8 +26,8 @@ from sync.operations import batches as operations
 from sync.operations.batches import BatchOptions, PlanChangedError
 from sync.reading import held_up, jobs_by_state
 
-plans = Routes("Batches", "batch-plans")
-routes = Routes("Batches", "batches")
+plans = Routes("Batches", "batch-plans", scoping=Scoping.NARROWED)
+routes = Routes("Batches", "batches", scoping=Scoping.NARROWED)
 
 
 class Options(Body):

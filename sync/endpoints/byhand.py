@@ -8,6 +8,7 @@ from typing import Any
 from django.http import HttpRequest
 from ninja import Schema
 
+from opsconsole.access import Scoping
 from opsconsole.api.routes import Reason, Routes, actor_of
 from sync.access import RUN, VIEW
 from sync.endpoints.common import Between, Body, OneId, Tasks
@@ -18,7 +19,7 @@ from sync.operations.byhand import Preview, preview_tasks
 from sync.operations.jobs import check_organization, sync_tasks
 from sync.operations.windows import sync_window
 
-routes = Routes("By hand", "by-hand")
+routes = Routes("By hand", "by-hand", scoping=Scoping.NARROWED)
 
 
 class TaskList(Body):

@@ -7,13 +7,14 @@ from typing import Any
 from django.http import HttpRequest
 from ninja import Field, Schema
 
+from opsconsole.access import Scoping
 from opsconsole.api.routes import Routes
 from sync.access import VIEW
 from sync.endpoints.common import Body
 from sync.operations.ids import Output, Subject
 from sync.operations.ids.conversion import convert
 
-routes = Routes("Ids", "ids")
+routes = Routes("Ids", "ids", scoping=Scoping.NARROWED)
 
 
 class Ids(Body):

@@ -9,6 +9,7 @@ from django.http import HttpRequest
 from django.shortcuts import get_object_or_404
 from ninja import Field, ModelSchema, Query, Schema
 
+from opsconsole.access import Scoping
 from opsconsole.api.filters import filled
 from opsconsole.api.paging import Page, PagingQuery, page
 from opsconsole.api.routes import Number, Reason, Routes, Why, actor_of
@@ -21,7 +22,7 @@ from sync.operations.ladder import climb
 from sync.operations.skipping import skip_job
 from sync.reading import drift_of, listed_jobs, whole_jobs
 
-routes = Routes("Jobs", "jobs")
+routes = Routes("Jobs", "jobs", scoping=Scoping.NARROWED)
 
 NEWEST_FIRST = ("-id",)
 

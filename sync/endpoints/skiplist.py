@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from django.http import HttpRequest
 from ninja import Field, Query, Schema
 
+from opsconsole.access import Scoping
 from opsconsole.api.filters import filled
 from opsconsole.api.paging import Page, PagingQuery, page
 from opsconsole.api.routes import LARGEST_NUMBER, Reason, Routes, Why, actor_of
@@ -17,7 +18,7 @@ from sync.forms_byhand import SkipFilter
 from sync.models import SkippedOrganization, SkipReason
 from sync.operations import skiplist as operations
 
-routes = Routes("Skip list", "skip-list")
+routes = Routes("Skip list", "skip-list", scoping=Scoping.NARROWED)
 
 
 class SkippedOut(Schema):

@@ -9,6 +9,7 @@ from django.http import HttpRequest
 from ninja import Field, Schema
 
 from opsconsole import estate
+from opsconsole.access import Scoping
 from opsconsole.api.paging import Page, PagingQuery, page
 from opsconsole.api.routes import Routes, actor_of
 from sync.access import STAGE, VIEW
@@ -17,7 +18,7 @@ from sync.operations import staging
 from sync.operations.ids import organization_rules, require_keys
 from sync.reading import staged_with_obstacle
 
-routes = Routes("Staged organizations", "staged-organizations")
+routes = Routes("Staged organizations", "staged-organizations", scoping=Scoping.NARROWED)
 
 LONGEST_ORIGIN = 200
 

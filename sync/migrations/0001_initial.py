@@ -46,6 +46,12 @@ class Migration(migrations.Migration):
                 ("tasks_updated", models.BigIntegerField(default=0)),
                 ("error", models.TextField(blank=True)),
                 ("rows_dropped_at", models.DateTimeField(null=True)),
+                (
+                    "within",
+                    django.contrib.postgres.fields.ArrayField(
+                        base_field=models.CharField(max_length=200), null=True, size=None
+                    ),
+                ),
             ],
             options={
                 "permissions": [("run_queries", "Can query the source for affected organizations")],

@@ -6,7 +6,7 @@ from django.db import models
 from django.db.models.functions import Now
 
 from opsconsole.tones import Tone
-from sync.models.job import Job
+from sync.models.job import Job, OfJobManager
 
 
 class AttemptOutcome(models.TextChoices):
@@ -54,6 +54,8 @@ class Attempt(models.Model):
     peak_memory = models.BigIntegerField(null=True)
     scanned_before = models.BigIntegerField(default=0)
     scanned_after = models.BigIntegerField(null=True)
+
+    objects = OfJobManager["Attempt"]()
 
     class Meta:
         default_permissions = ("view",)

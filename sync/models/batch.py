@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Now
 
+from opsconsole.scope import Scope
+from opsconsole.scoping import ScopedManager
 from opsconsole.tones import Tone
 
 
@@ -95,6 +97,8 @@ class Batch(models.Model):
     ended_at = models.DateTimeField(null=True)
     trace_id = models.UUIDField()
 
+    objects = ScopedManager["Batch"]()
+
     class Meta:
         default_permissions = ("view",)
         indexes = [
@@ -110,6 +114,16 @@ class Batch(models.Model):
 
     def __str__(self) -> str:
         return f"Batch {self.pk}"
+
+    @staticmethod
+    def narrowed(rows: models.QuerySet[Batch], scope: Scope) -> models.QuerySet[Batch]:
+        """A batch is seen whole or not at all: where every organization in it is. One that starts the next by itself
+        takes from all that is staged, so it lies outside of every scope."""
+        if scope.organizations is None:
+            return rows
+        jobs = Batch._meta.get_field("jobs").related_model._base_manager.filter(batch=OuterRef("pk"))
+        seen = Q(organization_id__in=sorted(scope.organizations))
+        return rows.filter(Exists(jobs.filter(seen)), ~Exists(jobs.exclude(seen)), auto_advance=False)
 
     @property
     def status(self) -> BatchState:

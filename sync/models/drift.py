@@ -8,7 +8,7 @@ from django.db.models.functions import Now
 
 from opsconsole.tones import Tone
 from sync.engine.rows import DriftKind
-from sync.models.job import Job
+from sync.models.job import Job, OfJobManager
 
 
 class Verification(models.TextChoices):
@@ -53,6 +53,8 @@ class Drift(models.Model):
     offset = models.BigIntegerField(null=True)
     published_at = models.DateTimeField(null=True)
     verification = models.CharField(max_length=10, choices=Verification.choices, default=Verification.NONE)
+
+    objects = OfJobManager["Drift"]()
 
     class Meta:
         default_permissions = ("view",)

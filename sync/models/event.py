@@ -6,7 +6,7 @@ from django.db import models
 from django.db.models.functions import Now
 
 from opsconsole.tones import Tone
-from sync.models.job import Job
+from sync.models.job import Job, OfJobManager
 
 
 class EventLevel(models.TextChoices):
@@ -27,6 +27,8 @@ class JobEvent(models.Model):
     attempt = models.BigIntegerField(default=0)
     level = models.CharField(max_length=10, choices=EventLevel.choices, default=EventLevel.INFO)
     message = models.TextField()
+
+    objects = OfJobManager["JobEvent"]()
 
     class Meta:
         default_permissions = ()

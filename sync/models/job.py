@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
 
+from opsconsole.scoping import ScopedManager
 from sync.models.batch import Batch, Mode
 from sync.models.states import ACTIVE_STATES, HELD_STATES, ORGANIZATION_KINDS, JobKind, JobState, Phase
 from sync.models.transitions import JobQuerySet
 
 COUNTED_TASKS = 10_000
 """Tasks up to which an organization is counted; beyond it the source's estimate has to do until the walk is over."""
+
+M = TypeVar("M", bound=models.Model)
+JobManager = ScopedManager.from_queryset(JobQuerySet)
 
 
 class Job(models.Model):
@@ -64,7 +70,7 @@ class Job(models.Model):
     error_type = models.CharField(max_length=100, blank=True)
     error_fingerprint = models.CharField(max_length=16, blank=True)
 
-    objects = JobQuerySet.as_manager()
+    objects = JobManager()
 
     class Meta:
         default_permissions = ("view",)
@@ -118,3 +124,9 @@ class Job(models.Model):
     def subject(self) -> str:
         """What it works on, for people: an organization's id, or how many tasks."""
         return f"{len(self.task_ids)} tasks" if self.kind == JobKind.TASKS else self.organization_id
+
+
+class OfJobManager(ScopedManager[M]):
+    """Rows that belong to a job: as far as the job is seen."""
+
+    organization_column = "job__organization_id"

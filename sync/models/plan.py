@@ -6,6 +6,8 @@ from django.conf import settings
 from django.db import models
 from django.db.models.functions import Now
 
+from opsconsole.scope import Scope
+from opsconsole.scoping import ScopedManager
 from opsconsole.tones import Tone
 
 
@@ -50,6 +52,8 @@ class BatchPlan(models.Model):
     decided_reason = models.TextField(blank=True)
     decided_at = models.DateTimeField(null=True)
 
+    objects = ScopedManager["BatchPlan"]()
+
     class Meta:
         default_permissions = ()
         indexes = [
@@ -59,6 +63,19 @@ class BatchPlan(models.Model):
 
     def __str__(self) -> str:
         return f"Plan {self.hash[:12]}"
+
+    @staticmethod
+    def narrowed(rows: models.QuerySet[BatchPlan], scope: Scope) -> models.QuerySet[BatchPlan]:
+        """Those of which every organization is seen, also each that was left out."""
+        if scope.organizations is None:
+            return rows
+        seen = sorted(scope.organizations)
+        return rows.filter(
+            organizations__contained_by=seen,
+            options__shown__active__contained_by=seen,
+            options__shown__skipped__contained_by=seen,
+            options__options__auto_advance=False,
+        )
 
     @property
     def approval_status(self) -> Approval:

@@ -5,10 +5,13 @@ from __future__ import annotations
 from datetime import timedelta
 
 from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
 
+from opsconsole.scope import Scope
+from opsconsole.scoping import ScopedManager
 from opsconsole.tones import Tone
 
 
@@ -90,11 +93,15 @@ class QueryRunQuerySet(models.QuerySet["QueryRun"]):
         return bool(self.filter(pk=run_id, state__in=states).update(heartbeat_at=Now(), **fields))
 
 
+QueryRunManager = ScopedManager.from_queryset(QueryRunQuerySet)
+
+
 class QueryRun(models.Model):
     """One run of a query: window, person, time, how many organizations. Its rows are kept for a while, itself longer.
 
-    `backend_pid` is the source's server process, by which the statement can be cancelled there. `rows_dropped_at` says
-    that the rows were cleared away; the query can be run again from `parameters`.
+    `within` are the organizations that it was limited to, None for all. `backend_pid` is the source's server process,
+    by which the statement can be cancelled there. `rows_dropped_at` says that the rows were cleared away; the query can
+    be run again from `parameters`.
     """
 
     saved_query = models.ForeignKey(SavedQuery, null=True, on_delete=models.SET_NULL, related_name="runs")
@@ -111,8 +118,9 @@ class QueryRun(models.Model):
     tasks_updated = models.BigIntegerField(default=0)
     error = models.TextField(blank=True)
     rows_dropped_at = models.DateTimeField(null=True)
+    within = ArrayField(models.CharField(max_length=200), null=True)
 
-    objects = QueryRunQuerySet.as_manager()
+    objects = QueryRunManager()
 
     class Meta:
         default_permissions = ()
@@ -124,6 +132,11 @@ class QueryRun(models.Model):
 
     def __str__(self) -> str:
         return f"Query run {self.pk}"
+
+    @staticmethod
+    def narrowed(rows: models.QuerySet[QueryRun], scope: Scope) -> models.QuerySet[QueryRun]:
+        """Those that looked for nothing outside: what a run has counted is then seen, too."""
+        return rows if scope.organizations is None else rows.filter(within__contained_by=sorted(scope.organizations))
 
     @property
     def status(self) -> RunState:
@@ -142,6 +155,8 @@ class AffectedRow(models.Model):
     last_update = models.DateTimeField()
     last_checked_at = models.DateTimeField(null=True)
     last_check_found = models.BigIntegerField(null=True)
+
+    objects = ScopedManager["AffectedRow"]()
 
     class Meta:
         default_permissions = ()

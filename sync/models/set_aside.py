@@ -6,7 +6,7 @@ from django.db import models
 from django.db.models.functions import Now
 
 from sync.engine.compare import Step
-from sync.models.job import Job
+from sync.models.job import Job, OfJobManager
 
 
 class SetAside(models.Model):
@@ -17,6 +17,8 @@ class SetAside(models.Model):
     step = models.CharField(max_length=10, choices=[(step.value, step.label) for step in Step])
     error = models.TextField()
     at = models.DateTimeField(db_default=Now())
+
+    objects = OfJobManager["SetAside"]()
 
     class Meta:
         default_permissions = ("view",)

@@ -8,6 +8,7 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
 
+from opsconsole.scoping import ScopedManager
 from sync.models.batch import Batch
 
 ID_LENGTH = 200
@@ -28,6 +29,8 @@ class StagedOrganization(models.Model):
     query_run = models.ForeignKey("sync.QueryRun", null=True, on_delete=models.SET_NULL, related_name="+")
     task_count = models.BigIntegerField(null=True)
     reported_in = models.ForeignKey(Batch, null=True, on_delete=models.SET_NULL, related_name="+")
+
+    objects = ScopedManager["StagedOrganization"]()
 
     class Meta:
         default_permissions = ()
@@ -82,6 +85,9 @@ class SkippedQuerySet(models.QuerySet["SkippedOrganization"]):
         return new
 
 
+SkippedManager = ScopedManager.from_queryset(SkippedQuerySet)
+
+
 class SkippedOrganization(models.Model):
     """An organization that batches leave out, until it is taken off the list or a later job has synced it.
 
@@ -99,7 +105,7 @@ class SkippedOrganization(models.Model):
     resolved_by_job = models.ForeignKey("sync.Job", null=True, on_delete=models.SET_NULL, related_name="+")
     resolution = models.CharField(max_length=200, blank=True)
 
-    objects = SkippedQuerySet.as_manager()
+    objects = SkippedManager()
 
     class Meta:
         default_permissions = ()

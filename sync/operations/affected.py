@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
-from opsconsole import estate
+from opsconsole import estate, scope
 from opsconsole.keys import Key, restore_key
 from opsconsole.times import Window
 from sync.models import Job, JobKind, JobState, SkippedOrganization, StagedOrganization
@@ -18,7 +18,8 @@ from sync.source import AffectedOrganization, Source
 class AffectedQuery:
     """What to look for. No `statuses`: all. `minimum` updates in the window; `exclude` are lines of ids as pasted.
 
-    `checked_since` leaves out organizations whose check of everything was done at that time or later.
+    `checked_since` leaves out organizations whose check of everything was done at that time or later. `within` are the
+    organizations that whoever asks may see, None for all: a thread that runs the query for them is told by this.
     """
 
     window: Window
@@ -28,6 +29,7 @@ class AffectedQuery:
     exclude_skipped: bool = False
     checked_since: datetime | None = None
     exclude: tuple[str, ...] = ()
+    within: frozenset[str] | None = field(default_factory=lambda: scope.current().organizations)
 
 
 def affected_organizations(
@@ -46,6 +48,7 @@ def affected_organizations(
             statuses=query.statuses,
             minimum=query.minimum,
             exclude=left_out,
+            only=None if query.within is None else _restored(query.within),
             opened=opened,
         )
 

@@ -10,9 +10,10 @@ from enum import StrEnum
 from django.db import IntegrityError, transaction
 from django.db.models import Q, QuerySet
 
-from opsconsole import audit
+from opsconsole import audit, scope
 from opsconsole.errors import UsageError
 from opsconsole.keyset import CappedCount, capped_count
+from opsconsole.scoping import require_all_seen
 from sync import queueing
 from sync.models import Batch, BatchState, Job, JobState, Step
 from sync.models.states import ACTIVE_STATES, HELD_STATES, ORGANIZATION_KINDS, UNSUCCESSFUL_STATES
@@ -115,9 +116,15 @@ def require_few(job_ids: Collection[object]) -> None:
         raise UsageError(f"{len(job_ids):,} jobs are too many at once; allowed are {MOST:,}. Nothing was changed.")
 
 
+def require_seen(job_ids: Iterable[int]) -> None:
+    """For whoever is limited: all of these jobs are theirs to see. One query then. Raises OutsideScopeError."""
+    require_all_seen(Job.objects.all(), job_ids, "jobs")
+
+
 def climb_jobs(targets: Sequence[Target], step: Step, actor: audit.Actor, reason: str) -> Climbed:
     """Take a step of the ladder on jobs: those that wait are cancelled at once. Raises UsageError."""
     require_few(targets)
+    require_seen(target.job for target in targets)
     climbed = climb_all(targets, step, actor, reason)
     move(climbed.batches)
     return climbed
@@ -142,9 +149,11 @@ def retry_jobs(job_ids: Sequence[int], actor: audit.Actor, reason: str = "") -> 
     running again. Raises UsageError, and UnavailableError without Redis.
     """
     require_few(job_ids)
+    require_seen(job_ids)
     queueing.require_reachable()
     try:
-        with transaction.atomic():
+        # A batch with jobs that lie outside is running again, too.
+        with scope.lifted(), transaction.atomic():
             result, batches = _retry(job_ids, actor, reason)
     except IntegrityError as error:
         if "one_active_job_per_organization" not in str(error):

@@ -8,10 +8,11 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from opsconsole import audit, estate
+from opsconsole import audit, estate, scope
 from opsconsole.errors import UsageError
 from opsconsole.estate.model import Estate
 from opsconsole.keys import Key
+from opsconsole.scope import OutsideScopeError
 from opsconsole.times import Window
 from sync.engine.compare import differing_fields, drift_kind, has_settled
 from sync.engine.rows import DriftKind, Row
@@ -119,6 +120,11 @@ def preview_query(status: str, limit: int) -> Preview:
     """The first `limit` tasks that the index has in `status`, by id. Raises UsageError, UnavailableError."""
     if not 1 <= limit <= MOST_SEARCHED:
         raise UsageError(f"{limit:,} tasks cannot be asked for; allowed are 1 to {MOST_SEARCHED:,}.")
+    if scope.current().organizations is not None:
+        raise OutsideScopeError(
+            "A query on the index finds tasks of all organizations, and your groups are limited to some; "
+            "name the tasks."
+        )
     if not (0 < len(status) <= LONGEST_STATUS and status.isprintable()):
         raise UsageError(f"{status[:LONGEST_STATUS]!r} is no status; allowed are 1 to {LONGEST_STATUS} characters.")
     settings = estate.current()
@@ -156,6 +162,7 @@ def _look(settings: Estate, keys: Sequence[Key], stack: ExitStack, *, more: bool
     # The index first: what changes between the two reads is then young on the source, and said to be.
     theirs = stack.enter_context(open_index(settings)).by_keys(keys)
     mine = stack.enter_context(Source(settings.source)).by_keys(keys)
+    scope.current().require_tasks((row.key, row.organization) for row in (*mine.values(), *theirs.values()))
     return _judge(settings, keys, mine, theirs, more=more)
 
 

@@ -14,7 +14,7 @@ from opsconsole import audit
 from opsconsole.errors import UsageError
 from sync.models import Job
 from sync.models.states import ACTIVE_STATES
-from sync.operations.bulk import MOST, lock_jobs, require_few
+from sync.operations.bulk import MOST, lock_jobs, require_few, require_seen
 from sync.operations.ladder import Target
 
 LEAST_AGE = timedelta(days=1)
@@ -41,6 +41,7 @@ def delete_jobs(targets: Sequence[Target], actor: audit.Actor, reason: str) -> D
     Raises UsageError where not one of them has ended, or there are more than a thousand.
     """
     require_few(targets)
+    require_seen(target.job for target in targets)
     fences = {target.job: target.fence for target in targets}
     with transaction.atomic():
         locked = [job for job in lock_jobs(fences) if fences[job.pk] in (None, job.fence)]

@@ -7,10 +7,11 @@ from contextlib import ExitStack
 
 from django.db import IntegrityError, transaction
 
-from opsconsole import audit, estate, trace
+from opsconsole import audit, estate, scope, trace
 from opsconsole.errors import UsageError
 from opsconsole.keys import Key
 from sync import queueing
+from sync.engine.rows import Row
 from sync.index import open_index
 from sync.models import Job, JobEvent, JobKind, JobState, Mode
 from sync.models.states import ORGANIZATION_KINDS
@@ -47,7 +48,8 @@ def check_organization(text: str, mode: Mode, actor: audit.Actor, *, enqueue: bo
 def sync_tasks(lines: Iterable[str], mode: Mode, actor: audit.Actor, *, reason: str = "", enqueue: bool = True) -> Job:
     """A job for tasks named by hand: each is compared, and in mode `sync` published where it differs.
 
-    Raises UsageError where an id is bad, or known to neither source nor index, or there are too many.
+    For somebody who is limited to some organizations they have to be of one, which the job then carries: by that it is
+    seen. Raises UsageError where an id is bad, or known to neither source nor index, or there are too many.
     """
     settings = estate.current()
     keys = require_keys(lines, task_rules(settings.source))
@@ -55,10 +57,10 @@ def sync_tasks(lines: Iterable[str], mode: Mode, actor: audit.Actor, *, reason: 
         raise UsageError(
             f"{len(keys):,} tasks are too many by hand; allowed are {MOST_TASKS:,}. Sync organizations instead."
         )
-    _require_known_tasks(keys)
     job = Job(
         kind=JobKind.TASKS,
         mode=mode,
+        organization_id=_owner_of(_known_tasks(keys)),
         task_ids=[str(key) for key in keys],
         trace_id=trace.current_or_new(),
         created_by=actor.name,
@@ -66,16 +68,33 @@ def sync_tasks(lines: Iterable[str], mode: Mode, actor: audit.Actor, *, reason: 
     return create_job(job, actor, reason=reason, enqueue=enqueue)
 
 
-def _require_known_tasks(keys: tuple[Key, ...]) -> None:
+def _known_tasks(keys: tuple[Key, ...]) -> list[Row]:
+    """The tasks as the source has them, or else the index. Raises UsageError where neither has one."""
     settings = estate.current()
     with ExitStack() as stack:
-        known = set(stack.enter_context(Source(settings.source)).by_keys(keys))
+        known = stack.enter_context(Source(settings.source)).by_keys(keys)
         left = [key for key in keys if key not in known]
         if left:
-            known |= set(stack.enter_context(open_index(settings)).by_keys(left))
+            known |= stack.enter_context(open_index(settings)).by_keys(left)
     unknown = [str(key) for key in keys if key not in known]
     if unknown:
         raise UsageError(f"Known to neither source nor index: {some_of(unknown)}. Nothing was done.")
+    return list(known.values())
+
+
+def _owner_of(tasks: list[Row]) -> str:
+    """The one organization of the tasks for whoever is limited; empty else: a list by hand may be of many."""
+    held = scope.current()
+    if held.organizations is None:
+        return ""
+    held.require_tasks((row.key, row.organization) for row in tasks)
+    owners = {str(row.organization) for row in tasks}
+    if len(owners) > 1:
+        raise UsageError(
+            f"These tasks are of {len(owners):,} organizations; your groups are limited to some, so that one "
+            "organization at a time is allowed by hand. Nothing was done."
+        )
+    return owners.pop()
 
 
 def create_job(job: Job, actor: audit.Actor, *, reason: str = "", enqueue: bool = True) -> Job:

@@ -18,7 +18,7 @@ from django.db import transaction
 from django.db.models import F
 from django.db.models.functions import Now
 
-from opsconsole import audit
+from opsconsole import audit, scope
 from opsconsole.errors import ConsoleError, UsageError
 from sync import reach, recovery
 from sync.models import AttemptOutcome, EventLevel, Job, JobEvent, JobState, Step, StopStep
@@ -100,7 +100,8 @@ def climb(job: Job, step: Step, actor: audit.Actor, reason: str = "", *, fence: 
     if climbed.unchanged and job.status.terminal:
         raise UsageError(f"Job {job.pk} has ended already ({job.status.label.lower()}); there is nothing to {step}.")
     if climbed.waiting:
-        job_ended.send(sender=Job, job_id=job.pk)
+        with scope.lifted():  # whoever hears of it acts on its batch, and for everybody
+            job_ended.send(sender=Job, job_id=job.pk)
     return job.status
 
 

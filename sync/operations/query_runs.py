@@ -51,6 +51,7 @@ def _create(
             window_from=query.window.start,
             window_to=query.window.end,
             started_by=actor.name,
+            within=None if query.within is None else sorted(query.within),
         )
         audit.record(actor, "query.started", f"query_run:{run.pk}", window=str(query.window))
     return run

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator
 from django.db import connection, transaction
 from django.db.models import QuerySet
 
-from opsconsole import audit
+from opsconsole import audit, scope
 from opsconsole.errors import UsageError
 from sync.models import AffectedRow, Job, QueryRun, SkippedOrganization, StagedOrganization
 from sync.models.states import ORGANIZATION_KINDS
@@ -35,6 +35,7 @@ def stage_run(
     rows are gone, or nothing of it was chosen.
     """
     ended_with_rows(run)
+    scope.current().require_organizations(only or ())
     rows = AffectedRow.objects.filter(run=run)
     if only is not None:
         rows = rows.filter(organization_id__in=only)

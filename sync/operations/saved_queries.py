@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from django.db import IntegrityError, transaction
 from django.db.models import OuterRef, Q, QuerySet, Subquery
 
-from opsconsole import audit
+from opsconsole import audit, scope
 from opsconsole.errors import UsageError
 from sync.models import QueryRun, SavedQuery
 
@@ -50,6 +50,9 @@ def with_parameters(parameters: Mapping[str, Sequence[str]], actor: audit.Actor)
 
 
 def _visible(user_id: int) -> QuerySet[SavedQuery]:
+    """Whoever is limited sees their own: a query of somebody else may name organizations that lie outside."""
+    if scope.current().organizations is not None:
+        return SavedQuery.objects.filter(owner=user_id)
     return SavedQuery.objects.filter(Q(owner=user_id) | Q(shared=True))
 
 

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 
-from opsconsole import audit, estate
+from opsconsole import audit, estate, scope
 from opsconsole.errors import UsageError
 from opsconsole.keys import restore_key
 from sync.models import Job, SkippedOrganization, SkipReason
@@ -113,7 +113,10 @@ def apply_import(text: str, digest: str, actor: audit.Actor, reason: str = "") -
 
 
 def _read(text: str) -> SkipFile:
-    return read_skip_file(text, organization_rules(estate.current().source), datetime.now(UTC))
+    """Raises OutsideScopeError, too: a file is taken whole."""
+    file = read_skip_file(text, organization_rules(estate.current().source), datetime.now(UTC))
+    scope.current().require_organizations(row.organization_id for row in file.rows)
+    return file
 
 
 def _names(file: SkipFile) -> Mapping[str, str]:

@@ -11,6 +11,7 @@ from django.db.models.functions import Now
 
 from opsconsole import audit, estate
 from opsconsole.errors import UsageError
+from opsconsole.scoping import require_all_seen
 from opsconsole.visible import visible
 from sync.models import Attempt, Job, JobState, Mode, SkippedOrganization, SkipReason
 from sync.models.states import ORGANIZATION_KINDS
@@ -71,8 +72,9 @@ def skip(
 def take_off(entry_ids: Sequence[int], actor: audit.Actor, reason: str) -> int:
     """Take open entries off the list; they stay as history. Returns how many the database changed.
 
-    Raises UsageError without a reason.
+    Raises UsageError without a reason, OutsideScopeError.
     """
+    require_seen(entry_ids)
     reason = tidy_note(reason)
     if not reason:
         raise UsageError("Say why the organizations come off the list.")
@@ -82,6 +84,11 @@ def take_off(entry_ids: Sequence[int], actor: audit.Actor, reason: str) -> int:
         changed = open_entries.update(resolved_at=Now(), resolution=resolution)
         audit.record(actor, "organizations.unskipped", "skip_list", reason=reason, taken_off=changed)
     return changed
+
+
+def require_seen(entry_ids: Sequence[int]) -> None:
+    """For whoever is limited: all of these entries are theirs to see. One query then. Raises OutsideScopeError."""
+    require_all_seen(SkippedOrganization.objects.all(), entry_ids, "entries")
 
 
 def resolve_when_synced(sender: object, *, job_id: int, **_: object) -> None:

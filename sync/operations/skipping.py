@@ -10,7 +10,7 @@ from django.db import transaction
 from opsconsole import audit
 from opsconsole.errors import UsageError
 from sync.models import Job, SkippedOrganization, SkipReason, Step
-from sync.operations.bulk import lock_jobs, move, require_few
+from sync.operations.bulk import lock_jobs, move, require_few, require_seen
 from sync.operations.ladder import take
 
 
@@ -45,6 +45,7 @@ def skip_jobs(job_ids: Sequence[int], reason: SkipReason, note: str, actor: audi
     Jobs without an organization are left as they are. Raises UsageError for none, or more than a thousand.
     """
     require_few(job_ids)
+    require_seen(job_ids)
     with transaction.atomic():
         result, batches = _skip(job_ids, reason, note, actor)
     move(batches)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from django.db import transaction
 
-from opsconsole import audit, estate
+from opsconsole import audit, estate, scope
 from opsconsole.errors import UsageError
 from opsconsole.keys import Key
 from sync.models import Job, SkippedOrganization, StagedOrganization
@@ -83,7 +83,8 @@ def known_organizations(keys: Sequence[Key]) -> dict[Key, str]:
 
 
 def unstage(organization_ids: Sequence[str], actor: audit.Actor) -> int:
-    """Take organizations out of the set. Returns how many were in it."""
+    """Take organizations out of the set. Returns how many were in it. Raises OutsideScopeError."""
+    scope.current().require_organizations(organization_ids)
     with transaction.atomic():
         removed, _ = StagedOrganization.objects.filter(pk__in=organization_ids).delete()
         audit.record(actor, "organizations.unstaged", "staged", removed=removed)

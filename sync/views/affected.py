@@ -14,9 +14,10 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
-from opsconsole.access import requires
+from opsconsole.access import Scoping, requires
 from opsconsole.audit import actor_of
 from opsconsole.errors import ConsoleError
+from opsconsole.scoping import holds_here
 from sync.access import QUERY, SHARE
 from sync.affected_form import AffectedForm, Parameters, Preset
 from sync.affected_tables import RunTable
@@ -37,7 +38,7 @@ class SaveForm(forms.Form):
 
 
 @require_safe
-@requires(QUERY)
+@requires(QUERY, scoping=Scoping.NARROWED)
 def query_page(request: HttpRequest) -> HttpResponse:
     form = _form_of(request)
     invalid = form.is_bound and not form.is_valid()
@@ -71,13 +72,13 @@ def _page(request: HttpRequest, form: AffectedForm, save_form: SaveForm, status:
         ],
         "runs": RunTable(list(runs), label="Latest runs", request=request),
         "presets": [(preset, preset.window(now)) for preset in Preset],
-        "may_share": request.user.has_perm(SHARE.name),
+        "may_share": holds_here(request.user, SHARE),
     }
     return render(request, "sync/affected.html", content, status=status)
 
 
 @require_safe
-@requires(QUERY)
+@requires(QUERY, scoping=Scoping.NARROWED)
 def run_list(request: HttpRequest) -> HttpResponse:
     rows = QueryRun.objects.select_related("saved_query").defer("parameters")
     table = RunTable.from_request(request, rows, label="Query runs")
@@ -85,7 +86,7 @@ def run_list(request: HttpRequest) -> HttpResponse:
 
 
 @require_POST
-@requires(QUERY)
+@requires(QUERY, scoping=Scoping.NARROWED)
 def run_query(request: HttpRequest) -> HttpResponse:
     form = AffectedForm(request.POST)
     if form.is_valid():
@@ -103,7 +104,7 @@ def _start(request: HttpRequest, form: AffectedForm, saved: SavedQuery | None = 
 
 
 @require_POST
-@requires(QUERY)
+@requires(QUERY, scoping=Scoping.NARROWED)
 def run_again(request: HttpRequest, number: int) -> HttpResponse:
     """Run what a run has run; a preset window moves with the clock."""
     run = get_object_or_404(QueryRun.objects.select_related("saved_query"), pk=number)
@@ -111,7 +112,7 @@ def run_again(request: HttpRequest, number: int) -> HttpResponse:
 
 
 @require_POST
-@requires(QUERY)
+@requires(QUERY, scoping=Scoping.NARROWED)
 def run_saved(request: HttpRequest, number: int) -> HttpResponse:
     saved = _saved(request, number)
     return _run_kept(request, saved.parameters, saved)
@@ -126,13 +127,13 @@ def _run_kept(request: HttpRequest, parameters: Parameters, saved: SavedQuery | 
 
 
 @require_POST
-@requires(QUERY)
+@requires(QUERY, scoping=Scoping.NARROWED)
 def save_query(request: HttpRequest) -> HttpResponse:
     """Keep the query that the form shows under a name."""
     form, save_form = AffectedForm(request.POST), SaveForm(request.POST)
     if form.is_valid() and save_form.is_valid():
         wanted: dict[str, Any] = save_form.cleaned_data
-        if wanted["shared"] and not request.user.has_perm(SHARE.name):
+        if wanted["shared"] and not holds_here(request.user, SHARE):
             raise PermissionDenied(f"This needs the permission {SHARE.name}.")
         with refused_into(save_form, "name"):
             saved = saved_queries.save(wanted["name"], form.parameters(), actor_of(request), shared=wanted["shared"])
@@ -142,7 +143,7 @@ def save_query(request: HttpRequest) -> HttpResponse:
 
 
 @require_POST
-@requires(QUERY)
+@requires(QUERY, scoping=Scoping.NARROWED)
 def delete_query(request: HttpRequest, number: int) -> HttpResponseRedirect:
     saved = _saved(request, number)
     try:

@@ -14,11 +14,12 @@ from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
 from opsconsole import audit, estate
-from opsconsole.access import requires
+from opsconsole.access import Scoping, requires
 from opsconsole.audit import actor_of
 from opsconsole.csvfile import csv_response
 from opsconsole.errors import ConsoleError, UsageError
 from opsconsole.keys import restore_key
+from opsconsole.scoping import holds_here
 from opsconsole.words import machine_time
 from sync.access import CANCEL, QUERY, STAGE
 from sync.affected_tables import AffectedTable, UpdatedTaskTable, rows_of
@@ -45,13 +46,13 @@ def _run(number: int) -> QueryRun:
 
 
 @require_safe
-@requires(QUERY)
+@requires(QUERY, scoping=Scoping.NARROWED)
 def run_page(request: HttpRequest, number: int) -> HttpResponse:
     return render(request, "sync/affected_run.html", _content(request, _run(number)))
 
 
 @require_safe
-@requires(QUERY)
+@requires(QUERY, scoping=Scoping.NARROWED)
 def run_live(request: HttpRequest, number: int) -> HttpResponse:
     """The live part of the run's page, again."""
     return render(request, "sync/affected_run_live.html", _content(request, _run(number)) | {"swap": True})
@@ -92,11 +93,11 @@ def conditions(run: QueryRun) -> list[tuple[str, str]]:
 
 def _may_cancel(request: HttpRequest, run: QueryRun) -> bool:
     own = run.started_by == request.user.get_username()
-    return run.status is RunState.RUNNING and (own or request.user.has_perm(CANCEL.name))
+    return run.status is RunState.RUNNING and (own or holds_here(request.user, CANCEL))
 
 
 @require_POST
-@requires(QUERY)
+@requires(QUERY, scoping=Scoping.NARROWED)
 def cancel_run(request: HttpRequest, number: int) -> HttpResponseRedirect:
     """One's own run; those of others need the permission to cancel."""
     run = _run(number)
@@ -110,7 +111,7 @@ def cancel_run(request: HttpRequest, number: int) -> HttpResponseRedirect:
 
 
 @require_POST
-@requires(STAGE)
+@requires(STAGE, scoping=Scoping.NARROWED)
 def stage(request: HttpRequest, number: int) -> HttpResponseRedirect:
     """Stage what is ticked, or with `all` everything that the run found."""
     run = _run(number)
@@ -130,7 +131,7 @@ def stage(request: HttpRequest, number: int) -> HttpResponseRedirect:
 
 
 @require_safe
-@requires(QUERY)
+@requires(QUERY, scoping=Scoping.NARROWED)
 def rows_csv(request: HttpRequest, number: int) -> StreamingHttpResponse:
     """Every row of the run, in the order of the page, streamed."""
     run = _run(number)
@@ -157,7 +158,7 @@ def _cells(rows: Iterator[AffectedRow]) -> Iterator[tuple[object, ...]]:
 
 
 @require_safe
-@requires(QUERY)
+@requires(QUERY, scoping=Scoping.NARROWED)
 def ids_text(request: HttpRequest, number: int) -> HttpResponse:
     """The ids of every row in the shape `?to=`: prefixed unless told otherwise."""
     run = _run(number)
@@ -177,7 +178,7 @@ def ids_text(request: HttpRequest, number: int) -> HttpResponse:
 
 
 @require_safe
-@requires(QUERY)
+@requires(QUERY, scoping=Scoping.NARROWED)
 def estimate(request: HttpRequest, number: int) -> HttpResponse:
     """Counts at the source: up to ten seconds. A part of the run's page where htmx asks, a page of its own else."""
     run = _run(number)
@@ -189,7 +190,7 @@ def estimate(request: HttpRequest, number: int) -> HttpResponse:
 
 
 @require_safe
-@requires(QUERY)
+@requires(QUERY, scoping=Scoping.NARROWED)
 def why(request: HttpRequest, number: int, organization: str) -> HttpResponse:
     """The first tasks of one organization that matched, as the source has them now."""
     run = _run(number)

@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_safe
 
-from opsconsole.access import requires
+from opsconsole.access import Scoping, requires
 from opsconsole.audit import actor_of
 from sync.access import RUN, VIEW
 from sync.forms import ReasonForm, refused_into
@@ -27,7 +27,7 @@ class DecisionForm(ReasonForm):
 
 
 @require_safe
-@requires(VIEW)
+@requires(VIEW, scoping=Scoping.NARROWED)
 def waiting_list(request: HttpRequest) -> HttpResponse:
     """The oldest first. One query; the lists of organizations stay where they are."""
     rows = BatchPlan.objects.filter(approval=Approval.WAITING).defer("organizations", "options").order_by("pk")
@@ -35,7 +35,7 @@ def waiting_list(request: HttpRequest) -> HttpResponse:
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@requires(RUN)
+@requires(RUN, scoping=Scoping.NARROWED)
 def decide(request: HttpRequest, number: int) -> HttpResponse:
     plan = get_object_or_404(BatchPlan.objects.select_related("batch"), pk=number)
     if plan.approval != Approval.WAITING:

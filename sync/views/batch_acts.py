@@ -10,7 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods
 
-from opsconsole.access import requires
+from opsconsole.access import Scoping, requires
 from opsconsole.audit import Actor, actor_of
 from sync.access import CANCEL, RUN
 from sync.forms import ReasonForm, refused_into
@@ -79,30 +79,30 @@ def _page(request: HttpRequest, number: int, act: Act) -> HttpResponse:
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@requires(CANCEL)
+@requires(CANCEL, scoping=Scoping.NARROWED)
 def cancel_batch(request: HttpRequest, number: int) -> HttpResponse:
     return _page(request, number, CANCEL_ACT)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@requires(CANCEL)
+@requires(CANCEL, scoping=Scoping.NARROWED)
 def pause_batch(request: HttpRequest, number: int) -> HttpResponse:
     return _page(request, number, PAUSE_ACT)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@requires(RUN)
+@requires(RUN, scoping=Scoping.NARROWED)
 def resume_batch(request: HttpRequest, number: int) -> HttpResponse:
     return _page(request, number, RESUME_ACT)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@requires(RUN)
+@requires(RUN, scoping=Scoping.NARROWED)
 def go_batch(request: HttpRequest, number: int) -> HttpResponse:
     return _page(request, number, GO_ACT)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@requires(RUN)
+@requires(RUN, scoping=Scoping.NARROWED)
 def retry_batch(request: HttpRequest, number: int) -> HttpResponse:
     return _page(request, number, RETRY_ACT)

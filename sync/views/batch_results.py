@@ -10,7 +10,7 @@ from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_safe
 
 from opsconsole import audit
-from opsconsole.access import requires
+from opsconsole.access import Scoping, requires
 from opsconsole.csvfile import csv_response
 from sync.access import VIEW
 from sync.forms import LARGEST_NUMBER
@@ -39,7 +39,7 @@ class CompareForm(forms.Form):
 
 
 @require_safe
-@requires(VIEW)
+@requires(VIEW, scoping=Scoping.NARROWED)
 def batch_csv(request: HttpRequest, number: int) -> StreamingHttpResponse:
     batch = get_object_or_404(Batch, pk=number)
     audit.exported(request, f"batch-{batch.pk}.csv", f"batch:{batch.pk}")
@@ -47,7 +47,7 @@ def batch_csv(request: HttpRequest, number: int) -> StreamingHttpResponse:
 
 
 @require_safe
-@requires(VIEW)
+@requires(VIEW, scoping=Scoping.NARROWED)
 def compare(request: HttpRequest, number: int) -> HttpResponse:
     """This batch beside `?other=`; the earlier one stands on the left. At most six queries."""
     batch = get_object_or_404(Batch, pk=number)

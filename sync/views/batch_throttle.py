@@ -7,7 +7,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods
 
-from opsconsole.access import requires
+from opsconsole.access import Scoping, requires
 from opsconsole.audit import actor_of
 from opsconsole.errors import ConsoleError
 from sync.access import RUN
@@ -18,7 +18,7 @@ from sync.operations.batches import BatchOptionsError
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@requires(RUN)
+@requires(RUN, scoping=Scoping.NARROWED)
 def throttle_batch(request: HttpRequest, number: int) -> HttpResponse:
     """Change how fast the batch publishes, with a reason."""
     batch = get_object_or_404(Batch, pk=number)

@@ -9,7 +9,7 @@ from django.shortcuts import get_object_or_404, render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
-from opsconsole.access import requires
+from opsconsole.access import Scoping, requires
 from opsconsole.keyset import capped_count, page_of
 from sync.access import VIEW
 from sync.forms import BatchFilter
@@ -25,7 +25,7 @@ NEXT_SHOWN = 10
 
 
 @require_safe
-@requires(VIEW)
+@requires(VIEW, scoping=Scoping.NARROWED)
 def batch_list(request: HttpRequest) -> HttpResponse:
     form = BatchFilter(request.GET)
     if not form.is_valid():
@@ -38,13 +38,13 @@ def batch_list(request: HttpRequest) -> HttpResponse:
 
 
 @require_safe
-@requires(VIEW)
+@requires(VIEW, scoping=Scoping.NARROWED)
 def batch_page(request: HttpRequest, number: int) -> HttpResponse:
     return render(request, "sync/batch.html", batch_content(request, number))
 
 
 @require_safe
-@requires(VIEW)
+@requires(VIEW, scoping=Scoping.NARROWED)
 def batch_live(request: HttpRequest, number: int) -> HttpResponse:
     """The live part of the batch's page, again. With the header's parts where the state is not the one seen before."""
     content = batch_content(request, number)

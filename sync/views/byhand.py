@@ -12,7 +12,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST, require_safe
 
 from opsconsole import estate
-from opsconsole.access import requires
+from opsconsole.access import Scoping, requires
 from opsconsole.audit import actor_of
 from opsconsole.keyset import capped_count
 from sync.access import RUN, VIEW
@@ -48,7 +48,7 @@ class Way(TextChoices):
 
 
 @require_safe
-@requires(VIEW)
+@requires(VIEW, scoping=Scoping.NARROWED)
 def page(request: HttpRequest) -> HttpResponse:
     """One of the four ways; a query or a window that is whole in the address is previewed at once."""
     asked = request.GET
@@ -95,7 +95,7 @@ def _window_preview(form: WindowForm) -> tuple[Preview | None, SyncWindowForm | 
 
 
 @require_POST
-@requires(VIEW)
+@requires(VIEW, scoping=Scoping.NARROWED)
 def preview_tasks(request: HttpRequest) -> HttpResponse:
     """Compare the tasks that were pasted. A POST, for a list may be too long for an address; it changes nothing."""
     form = TasksForm(request.POST)
@@ -107,7 +107,7 @@ def preview_tasks(request: HttpRequest) -> HttpResponse:
 
 
 @require_POST
-@requires(RUN)
+@requires(RUN, scoping=Scoping.NARROWED)
 def sync_tasks(request: HttpRequest) -> HttpResponse:
     """Queue the tasks of a preview as one job."""
     start = SyncTasksForm(request.POST)
@@ -129,7 +129,7 @@ def publishes(request: HttpRequest) -> bool:
 
 
 @require_POST
-@requires(RUN, elevated=publishes)
+@requires(RUN, elevated=publishes, scoping=Scoping.NARROWED)
 def sync_window(request: HttpRequest) -> HttpResponse:
     """Queue one organization's window, in the mode of the button that was pressed."""
     start = SyncWindowForm(request.POST)
@@ -151,7 +151,7 @@ def sync_window(request: HttpRequest) -> HttpResponse:
 
 
 @require_POST
-@requires(RUN, elevated=False)
+@requires(RUN, elevated=False, scoping=Scoping.NARROWED)
 def plan_windows(request: HttpRequest) -> HttpResponse:
     """Make the plan of a batch over a window, and go there. With only a list of organizations: show the form for it."""
     if "which" not in request.POST:

@@ -6,7 +6,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
-from opsconsole.access import requires
+from opsconsole.access import Scoping, requires
 from opsconsole.keyset import capped_count
 from sync.access import DELETE, RUN, SKIP, VIEW
 from sync.dead_letters import dead_groups
@@ -20,7 +20,7 @@ ACTS = (RUN, SKIP, DELETE)
 
 
 @require_safe
-@requires(VIEW)
+@requires(VIEW, scoping=Scoping.NARROWED)
 def dead_list(request: HttpRequest) -> HttpResponse:
     """The reasons, and below them the jobs: all, or those of `?error=`. Acts go to the pages that ask first."""
     asked = request.GET.copy()

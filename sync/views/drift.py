@@ -11,7 +11,7 @@ from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_safe
 
 from opsconsole import audit, estate
-from opsconsole.access import requires
+from opsconsole.access import Scoping, requires
 from opsconsole.csvfile import csv_response
 from opsconsole.keyset import CappedCount, capped_count
 from sync.access import VIEW
@@ -27,7 +27,7 @@ CSV_HEADER = ("task", "fields", "index", "source", *PLAIN, *MESSAGE)
 
 
 @require_safe
-@requires(VIEW)
+@requires(VIEW, scoping=Scoping.NARROWED)
 def drift_list(request: HttpRequest, number: int) -> HttpResponse:
     job = get_object_or_404(whole_jobs(), pk=number)
     form = DriftFilter(request.GET)
@@ -51,7 +51,7 @@ def _total(job: Job, form: DriftFilter, rows: QuerySet[Drift]) -> CappedCount:
 
 
 @require_safe
-@requires(VIEW)
+@requires(VIEW, scoping=Scoping.NARROWED)
 def drift_csv(request: HttpRequest, number: int) -> HttpResponseBase:
     """All rows that match the address's filter, streamed; the values of both sides as JSON."""
     job = get_object_or_404(Job.objects.only("pk"), pk=number)

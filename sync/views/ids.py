@@ -9,7 +9,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_http_methods, require_POST
 
 from opsconsole import estate
-from opsconsole.access import requires
+from opsconsole.access import Scoping, requires
 from opsconsole.errors import UsageError
 from sync.access import RUN, STAGE, VIEW
 from sync.customers import shown_id
@@ -33,7 +33,7 @@ KEPT_CHARACTERS = 5_000_000
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@requires(VIEW)
+@requires(VIEW, scoping=Scoping.NARROWED)
 def ids_page(request: HttpRequest) -> HttpResponse:
     """The form; a POST answers below it. It changes nothing: a list is only too long for an address."""
     form = IdsForm(request.POST, request.FILES) if request.method == "POST" else IdsForm()
@@ -96,7 +96,7 @@ def _content(request: HttpRequest, found: Conversion) -> dict[str, Any]:
 
 
 @require_POST
-@requires(VIEW)
+@requires(VIEW, scoping=Scoping.NARROWED)
 def ids_file(request: HttpRequest) -> HttpResponse:
     """The list of the answer as a file, in the shape it has there. The source is not asked again. Raises UsageError."""
     of, to = request.POST.get("of", ""), request.POST.get("to", "")

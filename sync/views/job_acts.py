@@ -8,7 +8,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST
 
-from opsconsole.access import requires
+from opsconsole.access import Scoping, requires
 from opsconsole.audit import actor_of
 from opsconsole.errors import ConsoleError
 from sync.access import CANCEL, RUN, SKIP
@@ -22,7 +22,7 @@ from sync.reading import current_attempt, whole_jobs
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@requires(CANCEL)
+@requires(CANCEL, scoping=Scoping.NARROWED)
 def end_job(request: HttpRequest, number: int, step: Step) -> HttpResponse:
     """Say what would happen, ask for a reason, then take this step of the ladder: cancel, stop or kill."""
     job = get_object_or_404(whole_jobs(), pk=number)
@@ -49,7 +49,7 @@ def _ended(job: Job, step: Step, state: JobState) -> str:
 
 
 @require_POST
-@requires(RUN)
+@requires(RUN, scoping=Scoping.NARROWED)
 def retry_job(request: HttpRequest, number: int) -> HttpResponseRedirect:
     job = get_object_or_404(whole_jobs(), pk=number)
     try:
@@ -62,7 +62,7 @@ def retry_job(request: HttpRequest, number: int) -> HttpResponseRedirect:
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@requires(SKIP)
+@requires(SKIP, scoping=Scoping.NARROWED)
 def skip_job(request: HttpRequest, number: int) -> HttpResponse:
     """Say what follows, ask for a reason, then stop the job and put its organization on the skip list."""
     job = get_object_or_404(whole_jobs(), pk=number)

@@ -14,7 +14,7 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods
 
-from opsconsole.access import requires
+from opsconsole.access import Scoping, requires
 from opsconsole.audit import Actor, actor_of
 from opsconsole.errors import UsageError
 from sync.access import CANCEL, DELETE, RUN, SKIP
@@ -99,37 +99,37 @@ SKIP_PAGE = Page(Act.SKIP, SkipForm, _skip)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@requires(CANCEL)
+@requires(CANCEL, scoping=Scoping.NARROWED)
 def cancel(request: HttpRequest) -> HttpResponse:
     return _answer(request, CANCEL_PAGE)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@requires(CANCEL)
+@requires(CANCEL, scoping=Scoping.NARROWED)
 def stop(request: HttpRequest) -> HttpResponse:
     return _answer(request, STOP_PAGE)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@requires(CANCEL)
+@requires(CANCEL, scoping=Scoping.NARROWED)
 def kill(request: HttpRequest) -> HttpResponse:
     return _answer(request, KILL_PAGE)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@requires(RUN)
+@requires(RUN, scoping=Scoping.NARROWED)
 def retry(request: HttpRequest) -> HttpResponse:
     return _answer(request, RETRY_PAGE)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@requires(SKIP)
+@requires(SKIP, scoping=Scoping.NARROWED)
 def skip(request: HttpRequest) -> HttpResponse:
     return _answer(request, SKIP_PAGE)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@requires(DELETE)
+@requires(DELETE, scoping=Scoping.NARROWED)
 def delete(request: HttpRequest) -> HttpResponse:
     return _answer(request, DELETE_PAGE)
 
@@ -175,13 +175,14 @@ def _ask(
 
 
 def targets(texts: list[str]) -> tuple[Target, ...]:
-    """Jobs as a page of ours sends them, a number or number:fence each. Raises UsageError for anything else, or too
-    many."""
+    """Jobs as a page of ours sends them, a number or number:fence each. Raises UsageError for anything else, too many,
+    or one that the person may not see."""
     if len(texts) > bulk.MOST:
         raise UsageError(f"{len(texts):,} jobs are too many at once; allowed are {bulk.MOST:,}. Nothing was changed.")
     parts = [text.partition(":") for text in texts]
     if not all(_is_number(number) and (_is_number(fence) or not colon) for number, colon, fence in parts):
         raise UsageError("The list of jobs that was sent has something that is no job number; nothing was changed.")
+    bulk.require_seen(int(number) for number, _, _ in parts)
     return tuple(Target(int(number), int(fence) if colon else None) for number, colon, fence in parts)
 
 

@@ -12,7 +12,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from opsconsole import audit
-from opsconsole.access import requires
+from opsconsole.access import Scoping, requires
 from opsconsole.keyset import capped_count
 from sync.access import CANCEL, RUN, SKIP, VIEW
 from sync.by_hand_links import by_hand_address
@@ -45,7 +45,7 @@ LOOPED_SHOWN = 5
 
 
 @require_safe
-@requires(VIEW)
+@requires(VIEW, scoping=Scoping.NARROWED)
 def job_list(request: HttpRequest) -> HttpResponse:
     form = JobFilter(request.GET)
     if not form.is_valid():
@@ -66,7 +66,7 @@ def job_list(request: HttpRequest) -> HttpResponse:
 
 
 @require_safe
-@requires(VIEW)
+@requires(VIEW, scoping=Scoping.NARROWED)
 def error_list(request: HttpRequest) -> HttpResponse:
     """The errors that jobs have now, the same ones together, each with a link to its jobs."""
     groups, more = error_groups()
@@ -75,13 +75,13 @@ def error_list(request: HttpRequest) -> HttpResponse:
 
 
 @require_safe
-@requires(VIEW)
+@requires(VIEW, scoping=Scoping.NARROWED)
 def job_page(request: HttpRequest, number: int) -> HttpResponse:
     return render(request, "sync/job.html", job_content(request, number))
 
 
 @require_safe
-@requires(VIEW)
+@requires(VIEW, scoping=Scoping.NARROWED)
 def job_live(request: HttpRequest, number: int) -> HttpResponse:
     """The live part of the job's page, again. With the header's parts where the state is not the one seen before."""
     content = job_content(request, number)
@@ -125,7 +125,7 @@ def deaths_of(job: Job, attempts: Sequence[Attempt]) -> list[Attempt]:
 
 
 @require_safe
-@requires(VIEW)
+@requires(VIEW, scoping=Scoping.NARROWED)
 def events_text(request: HttpRequest, number: int) -> StreamingHttpResponse:
     job = get_object_or_404(Job.objects.only("pk"), pk=number)
     audit.exported(request, f"job-{job.pk}-events.txt", f"job:{job.pk}")

@@ -11,7 +11,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST
 
-from opsconsole.access import requires
+from opsconsole.access import Scoping, requires
 from opsconsole.audit import actor_of
 from opsconsole.errors import ConsoleError
 from opsconsole.keyset import capped_count
@@ -37,7 +37,7 @@ def publishes(request: HttpRequest, number: int) -> bool:
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@requires(RUN, elevated=False)
+@requires(RUN, elevated=False, scoping=Scoping.NARROWED)
 def new_batch(request: HttpRequest) -> HttpResponse:
     """The options, with defaults from the address; a POST makes the plan and shows it."""
     form = BatchForm(request.POST if request.method == "POST" else None, initial=request.GET.dict())
@@ -53,7 +53,7 @@ def new_batch(request: HttpRequest) -> HttpResponse:
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@requires(RUN, elevated=publishes)
+@requires(RUN, elevated=publishes, scoping=Scoping.NARROWED)
 def plan_page(request: HttpRequest, number: int) -> HttpResponse:
     """What would be queued; a POST with its hash queues exactly that, or says what changed and shows a new plan."""
     plan = get_object_or_404(BatchPlan.objects.select_related("batch"), pk=number)
@@ -114,7 +114,7 @@ def _content(plan: BatchPlan, contents: PlanContents, form: StartForm) -> dict[s
 
 
 @require_POST
-@requires(RUN, elevated=False)
+@requires(RUN, elevated=False, scoping=Scoping.NARROWED)
 def plan_from_batch(request: HttpRequest, number: int, what: str) -> HttpResponseRedirect:
     """A plan for what is missing of a batch, for the same again, or for another report on it."""
     batch = get_object_or_404(Batch, pk=number)

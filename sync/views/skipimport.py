@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_POST
 
-from opsconsole.access import requires
+from opsconsole.access import Scoping, requires
 from opsconsole.audit import actor_of
 from opsconsole.errors import UsageError
 from opsconsole.keys import KeyKind
@@ -25,7 +25,7 @@ ROWS_SHOWN = 200
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@requires(SKIP)
+@requires(SKIP, scoping=Scoping.NARROWED)
 def skip_import(request: HttpRequest) -> HttpResponse:
     """The form; a POST shows what its CSV would change, and changes nothing."""
     form = ImportForm(request.POST, request.FILES) if request.method == "POST" else ImportForm()
@@ -69,7 +69,7 @@ def _page(request: HttpRequest, form: ImportForm, content: dict[str, Any], statu
 
 
 @require_POST
-@requires(SKIP)
+@requires(SKIP, scoping=Scoping.NARROWED)
 def skip_apply(request: HttpRequest) -> HttpResponse:
     """Do what the preview showed; where that is no longer what would be done, show it anew and do nothing."""
     apply_form = ApplyForm(request.POST)

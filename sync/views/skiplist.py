@@ -11,7 +11,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST, require_safe
 
 from opsconsole import audit, estate
-from opsconsole.access import requires
+from opsconsole.access import Scoping, requires
 from opsconsole.audit import actor_of
 from opsconsole.csvfile import csv_response
 from opsconsole.errors import UsageError
@@ -30,7 +30,7 @@ NAMED = 20
 
 
 @require_safe
-@requires(VIEW)
+@requires(VIEW, scoping=Scoping.NARROWED)
 def skip_list(request: HttpRequest) -> HttpResponse:
     return _page(request, SkipForm())
 
@@ -59,7 +59,7 @@ def _filtered(filters: SkipFilter) -> QuerySet[SkippedOrganization] | None:
 
 
 @require_POST
-@requires(SKIP)
+@requires(SKIP, scoping=Scoping.NARROWED)
 def skip_add(request: HttpRequest) -> HttpResponse:
     form = SkipForm(request.POST)
     if form.is_valid():
@@ -73,10 +73,11 @@ def skip_add(request: HttpRequest) -> HttpResponse:
 
 
 @require_POST
-@requires(SKIP)
+@requires(SKIP, scoping=Scoping.NARROWED)
 def skip_off(request: HttpRequest) -> HttpResponse:
     """Say which entries come off the list and ask why; then do it."""
     ticked = [text for text in request.POST.getlist("selected") if _is_number(text)]
+    skiplist.require_seen([int(text) for text in ticked])
     entries = list(SkippedOrganization.objects.open().filter(pk__in=ticked).order_by("pk"))
     if not entries:
         messages.warning(request, "Nothing was ticked that is on the list, so nothing was taken off.")
@@ -97,7 +98,7 @@ def _is_number(text: str) -> bool:
 
 
 @require_safe
-@requires(VIEW)
+@requires(VIEW, scoping=Scoping.NARROWED)
 def skip_csv(request: HttpRequest) -> StreamingHttpResponse:
     """The entries that the page's filters let through, oldest first, streamed. Raises UsageError."""
     filters = SkipFilter(request.GET)

@@ -8,7 +8,7 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from opsconsole.access import requires
+from opsconsole.access import Scoping, requires
 from opsconsole.audit import actor_of
 from opsconsole.keyset import capped_count
 from sync.access import STAGE, VIEW
@@ -23,13 +23,13 @@ MOST_COUNTED = 100_000
 
 
 @require_safe
-@requires(VIEW)
+@requires(VIEW, scoping=Scoping.NARROWED)
 def staged_list(request: HttpRequest) -> HttpResponse:
     return _page(request, StageForm())
 
 
 @require_POST
-@requires(STAGE)
+@requires(STAGE, scoping=Scoping.NARROWED)
 def stage(request: HttpRequest) -> HttpResponse:
     form = StageForm(request.POST)
     if form.is_valid():
@@ -58,7 +58,7 @@ def _page(request: HttpRequest, form: StageForm, status: int = 200) -> HttpRespo
 
 
 @require_POST
-@requires(STAGE)
+@requires(STAGE, scoping=Scoping.NARROWED)
 def unstage(request: HttpRequest) -> HttpResponseRedirect:
     """Take out the one whose button was pressed (`one`), or else all that are ticked (`selected`)."""
     one = request.POST.get("one")
@@ -74,7 +74,7 @@ def unstage(request: HttpRequest) -> HttpResponseRedirect:
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@requires(STAGE)
+@requires(STAGE, scoping=Scoping.NARROWED)
 def clear(request: HttpRequest) -> HttpResponse:
     """Say how many there are, then empty the set."""
     if request.method == "POST":

@@ -62,7 +62,7 @@ OWN = {
     *("organizations", "template", "tone", "kind", "trouble", "hold", "seen", "stored", "open_runs", "limited_kind"),
     *("queues", "reminders", "counts", "aged", "stuck", "figures", "seconds", "limits", "door", "name_key", "key"),
     *("task_ids", "lower", "upper", "checkpoint", "content_type", "elevation", "code", "address", "action_address"),
-    *("link", "source", "subject_key", "idempotency_key", "service", "kinds", "after"),
+    *("link", "source", "subject_key", "idempotency_key", "service", "kinds", "after", "within"),
 }
 NAMED = {"schedules.ScheduledJob", "schedules.Monitor"}
 """Their names are held to letters, digits and dashes wherever they come in."""

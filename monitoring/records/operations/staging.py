@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from monitoring.records.query import RecordTable
 from monitoring.records.standing import can_be_staged
 from monitoring.records.stuck import StuckQuestion, StuckRecords
-from opsconsole import audit
+from opsconsole import audit, scope
 from opsconsole.errors import UsageError
 from opsconsole.estate.model import RecordSource
 from opsconsole.keys import BadKeyError, parse_key
+from opsconsole.scope import OutsideScopeError
 from sync.operations import staging
 
 MOST_ORGANIZATIONS = 10_000
@@ -25,7 +26,13 @@ def stage_records(source: RecordSource, ids: Sequence[str], actor: audit.Actor) 
     except BadKeyError as error:
         raise UsageError(f"{error}; nothing was staged.") from None
     with _table(source) as table:
-        return _stage(StuckRecords(table).organizations_of(keys), source, actor)
+        organizations = StuckRecords(table).organizations_of(keys)
+    if not all(map(scope.current().allows_organization, organizations)):
+        raise OutsideScopeError(
+            f"Of these {len(keys):,} records some belong to organizations outside what your groups are limited to. "
+            "Nothing was staged."
+        )
+    return _stage(organizations, source, actor)
 
 
 def stage_all(source: RecordSource, question: StuckQuestion, actor: audit.Actor) -> staging.StageResult:

@@ -18,11 +18,10 @@ from monitoring.records.looks import Look, next_looks
 from monitoring.records.models import Snapshot
 from monitoring.records.query import MOST_STATUSES
 from monitoring.records.report import Row, Verdict, empty_statuses, verdict
-from monitoring.records.standing import Standing
+from monitoring.records.standing import Standing, seen_sources
 from monitoring.records.tables import StatusTable
 from monitoring.records.views.common import page_content, standing_or_404
-from opsconsole import estate
-from opsconsole.access import requires
+from opsconsole.access import Scoping, requires
 from opsconsole.csvfile import csv_response
 from opsconsole.errors import UnavailableError, UsageError
 from opsconsole.words import machine_time
@@ -35,15 +34,15 @@ CSV_HEADER = (
 
 
 @require_safe
-@requires(VIEW)
+@requires(VIEW, scoping=Scoping.NARROWED)
 def first(request: HttpRequest) -> HttpResponse:
-    """The first record source of the estate; a page that says what to do where there is none."""
-    sources = estate.current().records
+    """The first record source of the estate that is seen; a page that says what to do where there is none."""
+    sources = seen_sources()
     return redirect("records:breakdown", sources[0].name) if sources else render(request, "records/none.html")
 
 
 @require_safe
-@requires(VIEW)
+@requires(VIEW, scoping=Scoping.NARROWED)
 def show(request: HttpRequest, name: str) -> HttpResponse:
     standing, now = standing_or_404(name), timezone.now()
     form = WindowForm(request.GET, standing.ages)
@@ -105,7 +104,7 @@ def _late(standing: Standing, latest: Snapshot | None, now: datetime) -> bool:
 
 
 @require_safe
-@requires(VIEW)
+@requires(VIEW, scoping=Scoping.NARROWED)
 def counts_csv(request: HttpRequest, name: str) -> StreamingHttpResponse:
     """The table of the page. Raises what the page would show as a problem."""
     standing, now = standing_or_404(name), timezone.now()

@@ -7,8 +7,8 @@ from typing import Any
 from django.http import Http404, HttpRequest
 
 from monitoring.records.access import CHANGE_LIMITS
-from monitoring.records.standing import Standing, record_source, standing_of
-from opsconsole import estate
+from monitoring.records.standing import Standing, record_source, seen_sources, standing_of
+from opsconsole import scope
 
 
 def standing_or_404(name: str) -> Standing:
@@ -23,8 +23,8 @@ def page_content(request: HttpRequest, standing: Standing, here: str) -> dict[st
     """What `records/page.html` needs; `here` is the tab."""
     return {
         "source": standing.source,
-        "sources": estate.current().records,
+        "sources": seen_sources(),
         "standing": standing,
         "here": here,
-        "may_change": request.user.has_perm(CHANGE_LIMITS.name),
+        "may_change": request.user.has_perm(CHANGE_LIMITS.name) and scope.current().organizations is None,
     }

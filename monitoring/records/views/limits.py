@@ -12,13 +12,13 @@ from monitoring.records.access import CHANGE_LIMITS
 from monitoring.records.forms import LimitsForm
 from monitoring.records.operations import limits
 from monitoring.records.views.common import page_content, standing_or_404
-from opsconsole.access import requires
+from opsconsole.access import Scoping, requires
 from opsconsole.audit import actor_of
 from sync.forms import ReasonForm
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@requires(CHANGE_LIMITS)
+@requires(CHANGE_LIMITS, scoping=Scoping.NARROWED)
 def change(request: HttpRequest, name: str) -> HttpResponse:
     standing = standing_or_404(name)
     form = LimitsForm(standing, request.POST if request.method == "POST" else None)
@@ -34,7 +34,7 @@ def change(request: HttpRequest, name: str) -> HttpResponse:
 
 
 @require_POST
-@requires(CHANGE_LIMITS)
+@requires(CHANGE_LIMITS, scoping=Scoping.NARROWED)
 def reset(request: HttpRequest, name: str) -> HttpResponseRedirect:
     """Back to the estate's."""
     standing = standing_or_404(name)

@@ -26,7 +26,7 @@ from monitoring.records.stuckpage import read_page
 from monitoring.records.tables import StuckTable
 from monitoring.records.views.common import page_content, standing_or_404
 from opsconsole import audit
-from opsconsole.access import requires
+from opsconsole.access import Scoping, requires
 from opsconsole.audit import actor_of
 from opsconsole.csvfile import csv_response
 from opsconsole.errors import ConsoleError, UsageError
@@ -38,7 +38,7 @@ CSV_HEADER = ("id", "status", "label", "organization_id", "title", "created", "l
 
 
 @require_safe
-@requires(VIEW)
+@requires(VIEW, scoping=Scoping.NARROWED)
 def show(request: HttpRequest, name: str) -> HttpResponse:
     standing, now = standing_or_404(name), timezone.now()
     form = StuckForm(request.GET, standing)
@@ -71,7 +71,7 @@ def _found(
 
 
 @require_safe
-@requires(VIEW)
+@requires(VIEW, scoping=Scoping.NARROWED)
 def records_csv(request: HttpRequest, name: str) -> StreamingHttpResponse:
     """Every record of the list, streamed from the source."""
     standing, now = standing_or_404(name), timezone.now()
@@ -109,7 +109,7 @@ def _cells(record: StuckRecord, standing: Standing, now: datetime) -> tuple[obje
 
 
 @require_POST
-@requires(STAGE)
+@requires(STAGE, scoping=Scoping.NARROWED)
 def stage(request: HttpRequest, name: str) -> HttpResponseRedirect:
     """Stage the organizations of the ticked records, or with `all` those of every record that the address asks for."""
     standing = standing_or_404(name)

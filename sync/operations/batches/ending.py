@@ -10,7 +10,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Now
 
-from opsconsole import audit
+from opsconsole import audit, scope
 from opsconsole.clock.asking import Questions
 from opsconsole.errors import ConsoleError
 from sync.models import Batch, BatchOrder, BatchRelation, BatchState, Job, JobState
@@ -47,6 +47,7 @@ def _cancel_the_rest() -> None:
     Job.objects.filter(batch__state=BatchState.CANCELLING).cancel_waiting()
 
 
+@scope.lifted()
 def close_ended_batches(batch_ids: Sequence[int] | None = None) -> int:
     """End every batch (of `batch_ids`, where given) that has no active job left. Returns how many ended.
 
@@ -131,6 +132,7 @@ def close_when_last_job_ended(sender: object, *, job_id: int, **_: object) -> No
         close_ended_batches([batch_id])
 
 
+@scope.lifted()
 def reopen(batch_id: int | None) -> None:
     """A batch with a job that runs again is running again. Call it in the transaction, before the job's row is touched.
 

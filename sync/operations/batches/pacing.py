@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from django.db import transaction
 from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet, Sum
 
-from opsconsole import audit
+from opsconsole import audit, scope
 from opsconsole.errors import UsageError
 from sync import queueing
 from sync.models import Batch, BatchState, EventLevel, Job, JobState
@@ -64,6 +64,7 @@ def next_step(limits: Limits, standing: Standing) -> Step:
     return Step(room=max(limits.most_at_once - standing.under_way, 0))
 
 
+@scope.lifted()
 def advance(batch_id: int) -> int:
     """Release what the pace allows now, or pause the batch where it says so. Returns how many jobs were queued.
 

@@ -11,8 +11,9 @@ from typing import Any
 
 from django.db.models.functions import Now
 
-from opsconsole import audit
+from opsconsole import audit, scope
 from opsconsole.errors import ConsoleError, UsageError
+from opsconsole.scope import OutsideScopeError
 from opsconsole.times import Window
 from sync.models import BatchOrder, BatchPlan, BatchRelation, Mode, StagedOrganization
 from sync.operations.batches.options import BatchOptions
@@ -134,6 +135,11 @@ def _nothing_ready(mode: Mode, selection: Selection, *, staged: bool) -> str:
 
 def plan_of(options: BatchOptions, origin: Origin, selection: Selection, actor: audit.Actor) -> BatchPlan:
     """Store what was selected, with its hash and the estimate. Two queries. Raises UsageError for nothing."""
+    if options.auto_advance and scope.current().organizations is not None:
+        raise OutsideScopeError(
+            "A batch that starts the next by itself takes all that is staged, and your groups are limited to some "
+            "organizations. Start it without auto-advance."
+        )
     if not selection.names:
         raise UsageError(_nothing_ready(options.mode, selection, staged=origin.names is None))
     organizations = list(selection.names)

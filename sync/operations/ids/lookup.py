@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from psycopg import sql
 
-from opsconsole import estate
+from opsconsole import estate, scope
 from opsconsole.estate import model
 from opsconsole.estate.model import TableName
 from opsconsole.keys import Key
@@ -36,7 +36,8 @@ class LookUp:
 
 
 def look_up(report: IdReport, settings: model.Source | None = None) -> LookUp:
-    """Ask the source which of the report's keys it has, by the estate's `where`; tasks marked deleted count as known.
+    """Ask the source which of the report's keys it has, by the estate's `where`; tasks marked deleted count as known,
+    and what lies outside of what the person is limited to as unknown.
 
     One query for each 10,000 keys, on a connection of its own; the current estate's source where none is given. Raises
     UnavailableError and OutsideDataError.
@@ -48,7 +49,8 @@ def look_up(report: IdReport, settings: model.Source | None = None) -> LookUp:
         for start in range(0, len(report.keys), KEYS_PER_QUERY):
             some = report.keys[start : start + KEYS_PER_QUERY]
             if of_organizations:
-                names |= source.existing_organizations(some)
+                seen = [key for key in some if scope.current().allows_organization(str(key))]
+                names |= source.existing_organizations(seen)
             else:
                 names |= dict.fromkeys(_existing_tasks(source, settings.tasks.table, some), "")
     return LookUp(
@@ -62,9 +64,11 @@ def look_up(report: IdReport, settings: model.Source | None = None) -> LookUp:
 
 def _existing_tasks(source: Source, table: TableName, keys: Sequence[Key]) -> Iterator[Key]:
     """Keys alone: a whole row for each of 100,000 tasks would be most of the time."""
-    column, _ = source.tasks.keys
-    query = sql.SQL("SELECT {} FROM {} WHERE {} = ANY(%s) AND {}").format(
-        column.match, table_identifier(table), column.match, source.tasks.condition
-    )
-    for (key,) in source.database.rows(query, ([column.dump(key) for key in keys],)):
+    column, owner = source.tasks.keys
+    seen = scope.current().organizations
+    query = sql.SQL(
+        "SELECT {} FROM {} WHERE {} = ANY(%(keys)s) AND {} AND (%(all)s OR {}::text = ANY(%(seen)s))"
+    ).format(column.match, table_identifier(table), column.match, source.tasks.condition, owner.match)
+    values = {"keys": [column.dump(key) for key in keys], "all": seen is None, "seen": sorted(seen or ())}
+    for (key,) in source.database.rows(query, values):
         yield column.load(key)

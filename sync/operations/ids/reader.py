@@ -13,11 +13,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from opsconsole import scope
 from opsconsole.errors import UsageError
 from opsconsole.keys import Key, KeyKind
 from sync.operations.ids import documents, tables
 from sync.operations.ids.collector import Collector
-from sync.operations.ids.model import IdReport, IdRules, Shape, shorten, some_of
+from sync.operations.ids.model import IdReport, IdRules, Shape, Subject, shorten, some_of
 from sync.operations.ids.text import clean
 
 SQL_OPENING = re.compile(r"\s*(?:\w{1,100}\s+)?(?:NOT\s+)?IN\s*(?=\()", re.IGNORECASE)
@@ -66,7 +67,8 @@ def _inside(text: str, kind: KeyKind) -> tuple[int, int]:
 
 
 def require_keys(lines: str | Iterable[str], rules: IdRules, *, column: str = "") -> tuple[Key, ...]:
-    """The keys, where all are well-formed and there is at least one. Raises UsageError naming the bad ones."""
+    """The keys, where all are well-formed and there is at least one. Raises UsageError naming the bad ones, and
+    OutsideScopeError where an organization lies outside of what the person is limited to."""
     report = read_ids(lines, rules, column=column)
     if report.malformed:
         bad = [one.sentence for one in report.malformed]
@@ -74,4 +76,6 @@ def require_keys(lines: str | Iterable[str], rules: IdRules, *, column: str = ""
         raise UsageError(f"{some_of(bad + [''] * more)}. Nothing was done.")
     if not report.keys:
         raise UsageError(f"No {rules.subject.one} ids were given.")
+    if rules.subject is Subject.ORGANIZATIONS:
+        scope.current().require_organizations(report.keys)
     return report.keys
