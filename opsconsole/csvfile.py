@@ -31,6 +31,14 @@ def csv_lines(header: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterat
     yield "".join(piece)
 
 
+class DownloadInstead(Exception):  # noqa: N818  (an answer, no error)
+    """Raised while a page is made whose address asks for the file of its list; the middleware answers with it."""
+
+    def __init__(self, response: StreamingHttpResponse) -> None:
+        super().__init__()
+        self.response = response
+
+
 def csv_response(name: str, header: Sequence[str], rows: Iterable[Sequence[object]]) -> StreamingHttpResponse:
     """A download called `name`, which must be plain: letters, digits, dashes, dots."""
     response = StreamingHttpResponse(csv_lines(header, rows), content_type="text/csv; charset=utf-8")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Generic, TypeVar
@@ -140,6 +140,15 @@ def keyset_page(
         next=_encode(columns, found[-1], backward=False) if found and has_next else None,
         previous=_encode(columns, found[0], backward=True) if found and has_previous else None,
     )
+
+
+def keyset_pages(rows: QuerySet[M], ordering: Sequence[str], *, size: int) -> Iterator[tuple[M, ...]]:
+    """All rows in that order, page after page: one query each, and nothing is held open between them."""
+    cursor: str | None = ""
+    while cursor is not None:
+        page = keyset_page(rows, ordering, cursor=cursor, size=size)
+        yield page.rows
+        cursor = page.next
 
 
 def capped_count(rows: QuerySet[Any], cap: int = 1_000) -> CappedCount:

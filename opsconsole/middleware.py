@@ -1,4 +1,5 @@
-"""What holds for every answer: the console's own errors as one clear sentence, and what a page may ask of a browser."""
+"""What holds for every answer: the console's own errors as one clear sentence, a list's file in place of its page, and
+what a page may ask of a browser."""
 
 from __future__ import annotations
 
@@ -8,6 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
 
+from opsconsole.csvfile import DownloadInstead
 from opsconsole.errors import ConsoleError, UsageError
 from opsconsole.visible import visible
 
@@ -19,7 +21,9 @@ class SentenceErrorMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         return self.get_response(request)
 
-    def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
+    def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponseBase | None:
+        if isinstance(error, DownloadInstead):
+            return error.response
         if not isinstance(error, ConsoleError):
             return None
         status = 400 if isinstance(error, UsageError) else 503

@@ -2,28 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from html import unescape
 from typing import Any, ClassVar, Self
 
 import django_tables2 as tables
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, StreamingHttpResponse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.text import slugify
 
-from opsconsole import words
+from opsconsole import audit, words
+from opsconsole.csvfile import DownloadInstead, csv_response
 from opsconsole.errors import UsageError
-from opsconsole.keyset import CappedCount, KeysetPage, page_of
+from opsconsole.keyset import CappedCount, KeysetPage, keyset_pages, page_of
 from opsconsole.templatetags import console
+
+CSV = "csv"
+"""In an address: the list's file, and not its page."""
+
+ROWS_OF_A_PAGE = 1_000
+MARKUP = re.compile(r"<[^>]*>")  # of our own templates, in which every text is escaped
 
 
 class ConsoleTable(tables.Table):
     """A table whose rows come from a list, or page by page from a queryset through `from_request`.
 
     `total` is shown below it where a view has counted. `sorts` names the columns a reader may sort by and the model
-    field of each; `tiebreak` makes every order unique.
+    field of each; `tiebreak` makes every order unique. `file`: whether the whole list is to be had as CSV by `?csv=1`;
+    lists with a richer file of their own say no.
     """
+
+    file: ClassVar[bool] = True
 
     sorts: ClassVar[Mapping[str, str]] = {}
     default_sort: ClassVar[str] = ""
@@ -54,10 +67,30 @@ class ConsoleTable(tables.Table):
     def from_request(cls, request: HttpRequest, rows: QuerySet[Any], *, label: str = "Table", **kwargs: Any) -> Self:
         """The page of `rows` that the address asks for by `?sort=`, `?cursor=` and `?size=`. One query.
 
-        Raises UsageError where one of the three cannot be used.
+        Raises UsageError where one of the three cannot be used, and DownloadInstead where it asks for the file.
         """
-        page = page_of(request, rows, cls.ordering(request.GET.get("sort", "")))
+        ordering = cls.ordering(request.GET.get("sort", ""))
+        if cls.file and CSV in request.GET:
+            raise DownloadInstead(cls._download(request, rows, ordering, label, **kwargs))
+        page = page_of(request, rows, ordering)
         return cls(page.rows, page=page, label=label, request=request, **kwargs)
+
+    @classmethod
+    def _download(
+        cls, request: HttpRequest, rows: QuerySet[Any], ordering: Sequence[str], label: str, **kwargs: Any
+    ) -> StreamingHttpResponse:
+        """All rows that the address asks for, in its order, as the table says them: times in ISO 8601, numbers bare."""
+        name = f"{slugify(label)}.csv"
+        audit.exported(request, name, f"page:{request.path}", asked=request.GET.urlencode())
+        shown = [column for column in cls([], **kwargs).columns if not column.column.exclude_from_export]
+        header = [f"{plain(column.header)}{getattr(column.column, 'header_note', '')}" for column in shown]
+        tables_of = (cls(list(page), **kwargs) for page in keyset_pages(rows, ordering, size=ROWS_OF_A_PAGE))
+        lines = ([in_file(row, column) for column in shown] for table in tables_of for row in table.rows)
+        return csv_response(name, header, lines)
+
+    @property
+    def has_file(self) -> bool:
+        return self.file and self.keyset is not None
 
     @classmethod
     def ordering(cls, sort: str) -> tuple[str, ...]:
@@ -76,6 +109,21 @@ class ConsoleTable(tables.Table):
         request: HttpRequest | None = getattr(self, "request", None)
         sort = (request.GET.get("sort") if request else None) or self.default_sort
         return [Header.of(column, sort, sortable=column.name in self.sorts) for column in self.columns]
+
+
+def in_file(row: Any, column: Any) -> Any:
+    """What stands in a file for a bound row's bound column. Of a template all that it writes."""
+    written = isinstance(column.column, tables.TemplateColumn)
+    return plain(row.get_cell(column.name) if written else row.get_cell_value(column.name))
+
+
+def plain(cell: Any) -> Any:
+    """A cell as it stands in a file: markup taken off, times in ISO 8601, nothing for what is not known."""
+    if isinstance(cell, SafeString):
+        cell = " ".join(unescape(MARKUP.sub(" ", cell)).split())
+    if isinstance(cell, datetime):
+        return words.machine_time(cell)
+    return "" if cell is None or cell == words.NOTHING else cell
 
 
 class Header:
@@ -136,6 +184,9 @@ class WhenColumn(ConsoleColumn):
     def render(self, value: datetime) -> SafeString:
         return console.when(value, zone=False)
 
+    def value(self, value: datetime) -> datetime:
+        return value
+
 
 class NumberColumn(ConsoleColumn):
     """A number, thousands separated, right-aligned; `unit` is `duration` (seconds) or `size` (bytes)."""
@@ -155,6 +206,9 @@ class NumberColumn(ConsoleColumn):
     def render(self, value: Any) -> str:
         return self.write(value)
 
+    def value(self, value: Any) -> Any:
+        return value
+
 
 class LinkColumn(ConsoleColumn):
     """A link to the row's own page: `address(record)` gives where to; `mono` is for ids."""
@@ -172,7 +226,7 @@ class SelectColumn(ConsoleColumn):
     """A checkbox per row, named `name`, whose value is the cell's; `label(record)` says what is selected."""
 
     def __init__(self, *args: Any, name: str = "selected", label: Callable[[Any], str] = str, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+        super().__init__(*args, exclude_from_export=True, **kwargs)
         self.input_name, self.row_label = name, label
 
     @property

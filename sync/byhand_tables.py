@@ -120,6 +120,7 @@ def skip_rows() -> QuerySet[SkippedOrganization]:
 
 class SkipTable(ListTable):
     empty = "No entry matches."
+    file = False
 
     organization = cell("skipped_organization", accessor="organization_id")
     state = cell(

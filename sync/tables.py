@@ -212,6 +212,7 @@ class SetAsideTable(ListTable):
 
 class DriftTable(ListTable):
     empty = "No drift matches."
+    file = False
 
     task_id = cell("drift_task", verbose_name="Task")
     kind = ConsoleColumn(verbose_name="Drift")

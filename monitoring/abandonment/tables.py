@@ -25,6 +25,8 @@ class CardTable(ConsoleTable):
 class TaskTable(CardTable):
     """Rows are TrackedTasks with `said`, what they do, and `next`, what happens next."""
 
+    file = False
+
     title = cell("task", verbose_name="Task", empty_values=())
     state = cell("state", verbose_name="State")
     failing_since = cell("standing", verbose_name="Since", empty_values=())

@@ -36,6 +36,8 @@ class JobTable(CardTable):
 
 
 class RunTable(CardTable):
+    file = False
+
     id = cell("run", verbose_name="Run")
     due_at = WhenColumn(verbose_name="Due")
     state = BadgeColumn(accessor="status", verbose_name="State")

@@ -12,6 +12,8 @@ from opsconsole.tables import ConsoleTable, WhenColumn
 class AuditTable(ConsoleTable):
     """Newest first; one card per row on a phone."""
 
+    file = False
+
     at = WhenColumn(verbose_name="When")
     actor = TemplateColumn(template_name="audit/cells/actor.html", verbose_name="Who")
     action = TemplateColumn(template_name="audit/cells/action.html", verbose_name="What")

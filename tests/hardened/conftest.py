@@ -53,8 +53,8 @@ def hostile(
         with redis.Redis.from_url(settings.REDIS_URL) as queue:
             queue.flushall()
         empty_tables()
-        yield fill(company, odd_table, plane_table)
-        empty_tables()
         odd_table.clear()
         plane_table.clear()
+        yield fill(company, odd_table, plane_table)
+        empty_tables()
         connections.close_all()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from django.conf import settings
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 from django.test import Client, RequestFactory
 
@@ -74,7 +74,7 @@ def test_errors_are_one_escaped_sentence(rf: RequestFactory, error: Exception, s
     request: HttpRequest = rf.get("/")
     request.user = person("vera", Role.VIEWER)
     response = SentenceErrorMiddleware(lambda _: pytest.fail("not asked")).process_exception(request, error)
-    assert response is not None
+    assert isinstance(response, HttpResponse)
     assert response.status_code == status
     assert "No &lt;b&gt;." in response.content.decode()
 
