@@ -16,7 +16,7 @@ def first_look(facts: Facts, now: datetime) -> Remembered:
     healthy = facts.enabled and facts.healthy
     begun = _earlier(now, facts.last_healthy_at or facts.created_at)
     failing = facts.enabled and facts.has_shards and not facts.healthy
-    quiet = _quiet_since(facts, None, now, now)
+    quiet = quiet_since(facts, None, now, now)
     return Remembered(
         first_seen_at=now,
         looked_at=now,
@@ -108,7 +108,7 @@ def _begins(
 
 def _quiet(seen: Remembered, facts: Facts, past: Remembered, unseen: timedelta, now: datetime) -> Remembered:
     """Only time in which it was seen, and healthy, counts: what fails cannot move data."""
-    since = _quiet_since(facts, seen.enabled_since, seen.first_seen_at, now)
+    since = quiet_since(facts, seen.enabled_since, seen.first_seen_at, now)
     if since is None:
         return replace(seen, quiet_since=None, quiet_uncounted=NO_TIME)
     failing = seen.failing_since is not None or past.failing_since is not None
@@ -120,9 +120,10 @@ def _quiet(seen: Remembered, facts: Facts, past: Remembered, unseen: timedelta, 
     return replace(seen, quiet_since=since, quiet_uncounted=min(uncounted, now - since))
 
 
-def _quiet_since(
+def quiet_since(
     facts: Facts, enabled_since: datetime | None, first_seen_at: datetime, now: datetime
 ) -> datetime | None:
+    """The last time it moved data, or when that began to be looked for; None where nobody knows or it does not."""
     if not (facts.enabled and facts.has_shards and facts.data_known):
         return None
     known = [moment for moment in (facts.last_data_at, facts.created_at, enabled_since) if moment is not None]

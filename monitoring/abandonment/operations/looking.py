@@ -22,6 +22,7 @@ from monitoring.abandonment.operations.carrying_out import carry_out, delivered_
 from monitoring.abandonment.operations.policies import policy_book
 from monitoring.abandonment.operations.storing import (
     Stored,
+    glance,
     is_worth_writing,
     read_stored,
     row_of,
@@ -141,6 +142,27 @@ def around_of(source: TrackedSource, now: datetime) -> Around:
 def take(around: Around, portion: Sequence[SeenTask], looked: Looked) -> None:
     """Evaluate these tasks, write them down and do what follows. Inside a transaction."""
     portion = list({seen.key: seen for seen in portion}.values())  # a query may give an id twice; the last one counts
+    eventful = list(portion) if around.source.reported else _eventful(around, portion)
+    _take_eventful(around, eventful, looked)
+    looked.tasks += len(portion)
+    SourceLook.objects.filter(source=around.source.name).update(busy_until=around.now + BUSY)
+
+
+def _eventful(around: Around, portion: Sequence[SeenTask]) -> list[SeenTask]:
+    """Those that have to be evaluated. Reads without a lock: who is locked is read again."""
+    known = glance(around.source.name, [seen.key for seen in portion])
+    now, looked_at, patience, rules = around.now, around.looked_at, around.patience, around.policies.rules
+    return [
+        seen
+        for seen in portion
+        if (row := known.get(seen.key)) is None
+        or not row.is_uneventful(seen, rules(seen.scope, seen.kind), now, looked_at=looked_at, patience=patience)
+    ]
+
+
+def _take_eventful(around: Around, portion: Sequence[SeenTask], looked: Looked) -> None:
+    if not portion:
+        return
     stored = read_stored(around.source.name, [seen.key for seen in portion])
     delivered = delivered_at(_awaited(stored.values()))
     rows, acts, flips = [], [], []
@@ -160,9 +182,7 @@ def take(around: Around, portion: Sequence[SeenTask], looked: Looked) -> None:
     write_rows(rows)
     _note_spells(around, flips)
     _act(around, acts, looked)
-    looked.tasks += len(portion)
     looked.written += len(rows)
-    SourceLook.objects.filter(source=around.source.name).update(busy_until=around.now + BUSY)
 
 
 def _awaited(stored: Iterable[Stored]) -> Iterator[tuple[int, int]]:

@@ -14,9 +14,11 @@ from psycopg import sql
 from psycopg.pq import Format
 
 from monitoring.abandonment.evaluator import Evaluation
-from monitoring.abandonment.facts import Notice, Remembered, Trouble
+from monitoring.abandonment.facts import NO_TIME, Notice, Remembered, Trouble
+from monitoring.abandonment.health import quiet_since
 from monitoring.abandonment.models import TaskState, TrackedTask
 from monitoring.abandonment.models.task import NOTICE_FIELDS, SAME_FIELDS
+from monitoring.abandonment.rules import Rules
 from monitoring.abandonment.source import SeenTask
 
 REFRESHED = timedelta(hours=1)
@@ -42,13 +44,23 @@ _FIRST = (
     *("failing_unknown", "quiet_since", "quiet_uncounted", "failures", "restarts", "restarts_before"),
 )
 _REMEMBERED = itemgetter(*(_AT[f"seen_{name}" if name in ("failures", "restarts") else name] for name in _FIRST))
+_WORDS = (*_SEEN, "seen_failures", "seen_restarts")
+_CALM = {"state": TaskState.HEALTHY.value, "hold": "", "trouble": "", "failing_since": None, "gone_at": None} | {
+    "quiet_uncounted": NO_TIME
+}
+GLANCED = ("healthy_since", "enabled_since", "first_seen_at", "looked_at", *_CALM, *_WORDS)
+_WITHOUT_TROUBLE = tuple(_CALM.values())
 _TABLE = sql.Identifier(TrackedTask._meta.db_table)
 _NAMES = sql.SQL(", ").join(map(sql.Identifier, COLUMNS))
-_READ_ROWS = sql.SQL("SELECT {} FROM {} WHERE source = %s AND key = ANY(%s) ORDER BY key FOR UPDATE").format(
-    sql.SQL(", ").join(map(sql.Identifier, _READ)), _TABLE
+_READ_ROWS = sql.SQL("SELECT {} FROM {} WHERE source = %s AND key = ANY(%s)")
+_READ_LOCKED = _READ_ROWS.format(sql.SQL(", ").join(map(sql.Identifier, _READ)), _TABLE) + sql.SQL(
+    " ORDER BY key FOR UPDATE"
 )
+_READ_GLANCE = _READ_ROWS.format(sql.SQL(", ").join(map(sql.Identifier, ("key", *GLANCED))), _TABLE)
 _TIMES = psycopg.adapters.get_loader(psycopg.adapters.types["timestamptz"].oid, Format.TEXT)
-_MAKE = sql.SQL("CREATE TEMP TABLE tracked_look ON COMMIT DROP AS SELECT {} FROM {} LIMIT 0").format(_NAMES, _TABLE)
+_MAKE = sql.SQL(
+    "CREATE TEMP TABLE IF NOT EXISTS tracked_look ON COMMIT DELETE ROWS AS SELECT {} FROM {} LIMIT 0"
+).format(_NAMES, _TABLE)
 _COPY = sql.SQL("COPY tracked_look ({}) FROM STDIN").format(_NAMES)
 _WISHES = {"exempt": False, "wish_reason": "", "wish_by": ""}
 _MERGE = sql.SQL(
@@ -92,14 +104,51 @@ class Stored:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Glance:
+    """What of a row tells whether its task needs evaluating. `values` are those of `GLANCED`."""
+
+    values: tuple[Any, ...]
+
+    def is_uneventful(
+        self, seen: SeenTask, rules: Rules, now: datetime, *, looked_at: datetime | None, patience: timedelta
+    ) -> bool:
+        """Whether evaluating it would decide nothing and change no more than what always moves. Pure.
+
+        True of nearly every task at nearly every look: it was healthy, it is, and it moves data or may still stand.
+        Asked first, it spares the look the evaluation, and the row its lock.
+        """
+        healthy_since, enabled_since, first_seen_at, written_at, *rest = self.values
+        if tuple(rest) != (*_WITHOUT_TROUBLE, *_words_of(seen)):
+            return False
+        if healthy_since is None or now - written_at >= REFRESHED:
+            return False
+        if now - max(written_at, looked_at or written_at) > patience:
+            return False
+        facts = seen.facts
+        quiet = quiet_since(facts, enabled_since, first_seen_at, now)
+        well = facts.enabled and facts.has_shards and facts.healthy
+        return well and (quiet is None or now - quiet < rules.idle_after)
+
+
 def read_stored(source: str, keys: Sequence[str]) -> dict[str, Stored]:
-    """The rows of these keys, locked until the transaction ends. One query, past Django's own loading of times, which
-    would take a third of a look."""
+    """The rows of these keys, locked until the transaction ends. One query."""
+    return {row[1]: Stored(row) for row in _read(_READ_LOCKED, source, keys)}
+
+
+def glance(source: str, keys: Sequence[str]) -> dict[str, Glance]:
+    """A look at the rows of these keys, which stay as free as they are. One query."""
+    return {key: Glance(tuple(values)) for key, *values in _read(_READ_GLANCE, source, keys)}
+
+
+def _read(query: sql.Composed, source: str, keys: Sequence[str]) -> list[tuple[Any, ...]]:
+    """Past Django's own loading of times, which would take a third of a look."""
     with connection.cursor() as cursor, connection.wrap_database_errors:
         plain = cursor.connection.cursor()
         plain.adapters.register_loader("timestamptz", _TIMES)
-        plain.execute(_READ_ROWS, (source, list(keys)))
-        return {row[1]: Stored(row) for row in plain}
+        plain.execute(query, (source, list(keys)))
+        rows: list[tuple[Any, ...]] = plain.fetchall()
+        return rows
 
 
 def row_of(source: str, seen: SeenTask, found: Evaluation) -> tuple[Any, ...]:
@@ -127,12 +176,25 @@ def is_worth_writing(row: tuple[Any, ...], stored: Stored | None, now: datetime)
     return bool(_STILL(row) != _STILL(stored.values))
 
 
+def _words_of(seen: SeenTask) -> tuple[Any, ...]:
+    """The values of _SEEN, and of both counters once more: as they are remembered."""
+    facts = seen.facts
+    return (
+        *(seen.title, seen.kind, facts.owner, seen.scope, facts.enabled, facts.has_shards, facts.protected),
+        *(facts.healthy, facts.data_known, facts.created_at, facts.changed_at, facts.failures, facts.restarts),
+        *(seen.last_error, seen.link, facts.failures, facts.restarts),
+    )
+
+
 def write_rows(rows: Iterable[tuple[Any, ...]]) -> None:
     """Insert or replace these, wishes of people left as they are. Inside a transaction."""
+    rows = list(rows)
+    if not rows:
+        return
     with connection.cursor() as cursor, connection.wrap_database_errors:
         cursor.execute(_MAKE)
         with cursor.copy(_COPY) as copy:
             for row in rows:
                 copy.write_row(row)
         cursor.execute(_MERGE)
-        cursor.execute("DROP TABLE tracked_look")
+        cursor.execute("TRUNCATE tracked_look")

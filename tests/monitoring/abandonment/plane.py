@@ -108,6 +108,17 @@ class Plane:
             sql.SQL("INSERT INTO {} ({}) VALUES ({})").format(self._table, names, places), (number, *row.values())
         )
 
+    def fill(self, first: int, last: int) -> None:
+        """Healthy tasks with these numbers, one in twenty failing; in one statement."""
+        self._run(
+            sql.SQL(
+                'INSERT INTO {} ("Id", "Na""me", kind, mail, "Data Plane", on_off, shards, made, primary_at, data_at)'
+                " SELECT number, 'task ' || number, 'capture', 'owner' || number || '@example.com', 'eu-1', 'on', 1,"
+                " %s, %s - (number %% 20 = 0)::int * number * interval '1 minute', %s FROM generate_series(%s::int, %s::int) number"
+            ).format(self._table),
+            (NOW - 400 * DAY, self.now, self.now.replace(tzinfo=None), first, last),
+        )
+
     def change(self, number: int, **values: Any) -> None:
         sets = sql.SQL(", ").join(sql.SQL("{} = %s").format(identifier(name)) for name in values)
         self._run(sql.SQL('UPDATE {} SET {} WHERE "Id" = %s').format(self._table, sets), (*values.values(), number))

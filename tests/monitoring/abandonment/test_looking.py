@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
+from monitoring.abandonment import source
 from monitoring.abandonment.models import FailingSpell, LookGap, ScopeOutage, SourceLook, TaskState, TrackedTask
 from monitoring.abandonment.operations import looking
 from monitoring.abandonment.rules import Stage
@@ -82,6 +84,51 @@ def test_a_second_look_finds_nothing_to_write_and_decides_nothing_twice(plane: P
     assert console.look().written <= 1
     assert Alert.objects.count() == 1
     assert len(console.mails()) == 1
+
+
+def test_what_goes_on_as_before_is_left_alone_and_any_change_is_seen(plane: Plane, console: Console) -> None:
+    """The glance that spares the evaluation: a task that it leaves out is not written, and one change is enough."""
+    plane.put(1)
+    console.settle()
+    console.passes(10 * MINUTE, keep=(1,))
+    assert console.look().written == 0
+    changes: list[dict[str, object]] = [
+        {"mail": "ben@example.com"},
+        {"restarted": 1},
+        {"edited": NOW},
+        {"err": "a warning"},
+        {"on_off": "off"},
+        {"on_off": "on"},
+        {"vip": True},
+    ]
+    for change in changes:
+        plane.change(1, **change)
+        assert console.look().written == 1, change
+    console.passes(10 * MINUTE, keep=(1,))
+    assert console.look().written == 0
+    console.passes(HOUR, keep=(1,))
+    task = console.task(1)
+    assert plane.now - task.looked_at < HOUR, "its row is never older than an hour"
+    assert (task.owner, task.restarts, task.protected) == ("ben@example.com", 1, True)
+
+
+def test_the_memory_of_a_look_does_not_grow_with_the_tasks(
+    plane: Plane, console: Console, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(source, "PORTION", 100)
+
+    def peak(first: int, last: int) -> int:
+        plane.fill(first, last)
+        tracemalloc.start()
+        try:
+            assert console.look().tasks == last
+            console.passes(5 * MINUTE)
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    few, many = peak(1, 200), peak(201, 4_000)
+    assert many < few + 500_000, f"{few:,} bytes for 200 tasks, {many:,} for 4,000"
 
 
 def test_warned_and_disabled_exactly_a_week_after_the_delivery(plane: Plane, console: Console) -> None:

@@ -12,7 +12,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from monitoring.abandonment.evaluator import Circumstances, Disable, Evaluation, Fire, Remind, Resolve, Warn, evaluate
 from monitoring.abandonment.facts import Facts, Notice, Remembered, Trouble
+from monitoring.abandonment.operations.storing import GLANCED, Glance, Stored, is_worth_writing, row_of
 from monitoring.abandonment.rules import DAY, Rules, Stage
+from monitoring.abandonment.source import SeenTask
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 OWNERS = ("", "ann@example.com", "ben@example.com")
@@ -50,14 +52,27 @@ class Life(RuleBasedStateMachine):
             outage=self.outage,
             held_alerts=self.held and self.outage,
         )
-        return evaluate(self.facts, self.memory, self.policy, self.now, around)
+        found = evaluate(self.facts, self.memory, self.policy, self.now, around)
+        self._judge_glance(found)
+        return found
+
+    def _judge_glance(self, found: Evaluation) -> None:
+        """What a glance leaves out of a look would have come to nothing: no decision, and nothing to write."""
+        if self.memory is None:
+            return
+        stored = Stored((*row_of("s", self.seen, replace(self.found, remembered=self.memory)), False, None, 1))
+        glanced = Glance(tuple(stored[name] for name in GLANCED))
+        seen = SeenTask("1", self.facts)
+        if glanced.is_uneventful(seen, self.policy, self.now, looked_at=None, patience=DAY):
+            assert found.decisions == ()
+            assert not is_worth_writing(row_of("s", seen, found), stored, self.now)
 
     @rule()
     def looks(self) -> None:
         found = self._evaluate()
         for one in found.decisions:
             self._judge(one)
-        self.memory = found.remembered
+        self.memory, self.found, self.seen = found.remembered, found, SeenTask("1", self.facts)
         assert self.memory.trouble is self.open
 
     @rule()
