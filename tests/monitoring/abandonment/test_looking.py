@@ -127,8 +127,8 @@ def test_the_memory_of_a_look_does_not_grow_with_the_tasks(
         finally:
             tracemalloc.stop()
 
-    few, many = peak(1, 200), peak(201, 4_000)
-    assert many < few + 500_000, f"{few:,} bytes for 200 tasks, {many:,} for 4,000"
+    few, many = peak(1, 200), peak(201, 2_000)
+    assert many < few + 500_000, f"{few:,} bytes for 200 tasks, {many:,} for 2,000"
 
 
 def test_warned_and_disabled_exactly_a_week_after_the_delivery(plane: Plane, console: Console) -> None:
