@@ -114,7 +114,8 @@ class Plane:
             sql.SQL(
                 'INSERT INTO {} ("Id", "Na""me", kind, mail, "Data Plane", on_off, shards, made, primary_at, data_at)'
                 " SELECT number, 'task ' || number, 'capture', 'owner' || number || '@example.com', 'eu-1', 'on', 1,"
-                " %s, %s - (number %% 20 = 0)::int * number * interval '1 minute', %s FROM generate_series(%s::int, %s::int) number"
+                " %s, %s - (number %% 20 = 0)::int * number * interval '1 minute', %s"
+                " FROM generate_series(%s::int, %s::int) number"
             ).format(self._table),
             (NOW - 400 * DAY, self.now, self.now.replace(tzinfo=None), first, last),
         )
