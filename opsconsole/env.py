@@ -7,6 +7,7 @@ Each reader refuses a value it cannot use with a sentence naming the variable, a
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from datetime import time
 from ipaddress import ip_network
@@ -19,6 +20,8 @@ from psycopg.conninfo import conninfo_to_dict
 
 TRUE = frozenset({"1", "true", "yes", "on"})
 FALSE = frozenset({"0", "false", "no", "off"})
+
+HOST_NAME = re.compile(r"^([a-z0-9_]([a-z0-9_-]*[a-z0-9])?\.)*[a-z]([a-z0-9-]*[a-z0-9])?$")
 
 IDLE_IN_TRANSACTION = "-c idle_in_transaction_session_timeout=10s"
 """A process that stands still in a transaction (stopped, or its machine is gone) keeps its locks. The server ends its
@@ -125,6 +128,25 @@ def networks(name: str, environ: Mapping[str, str] = os.environ) -> list[str]:
         except ValueError:
             raise ImproperlyConfigured(f"{name} has {one!r}, which is no network; 10.0.0.0/8 and ::1 are.") from None
     return found
+
+
+def reachable(name: str, environ: Mapping[str, str] = os.environ) -> list[str]:
+    """A comma-separated list of networks (`10.0.0.0/8`), addresses and host names, in lower case."""
+    found = [word.lower().rstrip(".") for word in words(name, (), environ)]
+    for one in found:
+        if not (HOST_NAME.match(one) or _is_network(one)):
+            raise ImproperlyConfigured(
+                f"{name} has {one!r}, which is neither a network (10.0.0.0/8) nor a host's name."
+            )
+    return found
+
+
+def _is_network(text: str) -> bool:
+    try:
+        ip_network(text)
+    except ValueError:
+        return False
+    return True
 
 
 def postgres(name: str, default: str, environ: Mapping[str, str] = os.environ) -> dict[str, object]:

@@ -194,10 +194,12 @@ LOOPING_STARTS_PER_HOUR = variables.LOOPING_STARTS_PER_HOUR.read()
 # A watch outside of the console that expects a request every minute, and alerts when none comes.
 OUTSIDE_PING_URL = variables.OUTSIDE_PING_URL.read()
 
+# What the console calls because somebody configured its address may be on the open internet, or here.
+OUTGOING_ALLOW = variables.OPSCONSOLE_OUTGOING_ALLOW.read()
+
 # Alerts leave by e-mail and by channels. Without a mail server, mails wait in the outbox and say why.
 CONSOLE_URL = variables.CONSOLE_URL.read().rstrip("/")
 ALERT_OPERATORS = variables.ALERT_OPERATORS.read()
-ALERTS_REACH_PRIVATE = variables.ALERTS_REACH_PRIVATE.read()
 EMAIL_HOST = variables.EMAIL_HOST.read()
 EMAIL_PORT = variables.EMAIL_PORT.read()
 EMAIL_HOST_USER = variables.EMAIL_HOST_USER.read()
@@ -301,6 +303,9 @@ LOGGING = {
     },
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": LOG_FORMAT, "filters": ["trace"]}},
     "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
-    # httpx would log every address that it asks, secrets and all.
-    "loggers": {"kafka": {"level": "WARNING"}, "httpx": {"level": "WARNING"}},
+    # The HTTP clients would log every address that they ask, and headers, secrets and all, whatever LOG_LEVEL is.
+    "loggers": {
+        "kafka": {"level": "WARNING"},
+        **{name: {"level": "WARNING"} for name in ("httpx", "httpcore", "urllib3", "requests")},
+    },
 }

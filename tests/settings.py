@@ -3,6 +3,8 @@
 import os
 
 os.environ["OPSCONSOLE_ENVIRONMENT"] = "development"
+# What is called in tests is on loopback; processes that they start have it from here, too.
+os.environ["OPSCONSOLE_OUTGOING_ALLOW"] = "127.0.0.0/8, ::1"
 
 from opsconsole.settings import *  # noqa: F403
 

@@ -13,19 +13,17 @@ from datetime import datetime
 from enum import StrEnum
 from urllib.parse import quote
 
-import httpx
 import psycopg
 
 from monitoring.abandonment.source import SeenTask, TrackedTable, locked_task
-from opsconsole import env, estate
-from opsconsole.errors import OutsideDataError, UnavailableError
+from opsconsole import env, estate, outgoing
+from opsconsole.errors import OutsideDataError, UnavailableError, UsageError
 from opsconsole.estate.model import HttpCalls, KafkaMessages, SqlStatements, TrackedSource
-from opsconsole.estate.schedule_reader import place_of
+from opsconsole.outgoing import Request, place_of
 from opsconsole.postgres import connect, explain
 from sync.engine.messages import Message
 from sync.publisher import Publisher, Refused
 
-SERVER_ERROR, TOO_MANY = 500, 429
 LONGEST_SAID = 300
 
 
@@ -104,17 +102,21 @@ def _by_http(way: HttpCalls, what: Order) -> None:
     url = (way.disable_url if what.wanted is Wanted.DISABLE else way.enable_url).replace(
         "{id}", quote(what.key, safe="")
     )
-    headers = {"User-Agent": "opsconsole", "Idempotency-Key": f"{what.reference}-{what.wanted}", **_headers(way)}
-    body = {"id": what.key, "reference": what.reference, "reason": what.reason}
+    request = Request(
+        way.method,
+        url,
+        body=json.dumps({"id": what.key, "reference": what.reference, "reason": what.reason}).encode(),
+        headers={"Content-Type": "application/json", "Idempotency-Key": f"{what.reference}-{what.wanted}"},
+        secret_headers=_headers(way),
+    )
     try:
-        with httpx.Client(timeout=way.timeout, trust_env=False) as client:
-            answer = client.request(way.method, url, headers=headers, json=body)
-    except httpx.HTTPError as error:
-        raise UnavailableError(f"{place_of(url)} did not answer: {str(error) or type(error).__name__}.") from error
+        answer = outgoing.call(request, patience=way.timeout, place=place_of(url), keep=LONGEST_SAID)
+    except UsageError as error:
+        raise OutsideDataError(str(error)) from error
     if answer.is_success:
         return
-    sentence = f"{place_of(url)} answered {answer.status_code}: {answer.text[:LONGEST_SAID]}"
-    if answer.status_code >= SERVER_ERROR or answer.status_code == TOO_MANY:
+    sentence = f"{place_of(url)} {answer.said}"
+    if answer.may_pass:
         raise UnavailableError(sentence)
     raise OutsideDataError(sentence)
 

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
-import httpx
-
 from monitoring.schedules.actions import Log
-from monitoring.schedules.models import Run
-from opsconsole import env
+from monitoring.schedules.models import Origin, Run
+from opsconsole import env, outgoing
 from opsconsole.errors import OutsideDataError, UnavailableError, UsageError
-from opsconsole.estate.schedule_reader import METHODS, is_address, place_of
+from opsconsole.estate.schedule_reader import METHODS
+from opsconsole.outgoing import Answer, Request, is_address, place_of
 
 PARAMETERS = ("method", "url", "headers_env", "body", "expected_status")
+VARIABLE = re.compile(r"^CALL_[A-Z0-9_]+$")
 MOST_SHOWN = 500
-"""Bytes of an answer that go into the log."""
-
-SERVER_ERROR = 500
-TOO_MANY = 429
+"""Characters of an answer that go into the log."""
 
 
 def require_usable(parameters: Mapping[str, Any]) -> None:
@@ -33,23 +31,39 @@ def require_usable(parameters: Mapping[str, Any]) -> None:
     headers = parameters.get("headers_env", {})
     if not isinstance(headers, dict) or not all(isinstance(value, str) for value in headers.values()):
         raise UsageError("headers_env maps a header to the environment variable that holds its value.")
+    outgoing.require_headers(headers)
     status = parameters.get("expected_status")
     if status is not None and not (isinstance(status, int) and 100 <= status <= 599):  # noqa: PLR2004
         raise UsageError(f"expected_status is {status!r}; a number from 100 to 599 is needed.")
 
 
+def require_readable(parameters: Mapping[str, Any]) -> None:
+    """Raises UsageError where a header would be read from a variable that is not for calls. People type them, and the
+    environment has other secrets; whoever writes the estate file has them all anyway."""
+    for variable in parameters.get("headers_env", {}).values():
+        if not VARIABLE.match(variable):
+            raise UsageError(f"{variable[:60]} cannot be read; the variable's name has to begin with CALL_.")
+
+
 def call(parameters: Mapping[str, Any], run: Run, log: Log) -> str:
     """Make the call. Raises UnavailableError where trying again may help, else OutsideDataError."""
     method, url = parameters.get("method", "POST"), parameters["url"]
-    limit = run.scheduled_job.time_limit.total_seconds()
-    headers = {"User-Agent": "opsconsole", "Idempotency-Key": f"run-{run.pk}", **_headers(parameters)}
-    log(f"{method} {place_of(url)}")
+    place = place_of(url)
+    log(f"{method} {place}")
     try:
-        with httpx.Client(timeout=limit, trust_env=False) as client:
-            answer = client.request(method, url, headers=headers, content=parameters.get("body"))
-    except httpx.HTTPError as error:
-        raise UnavailableError(f"{place_of(url)} did not answer: {str(error) or type(error).__name__}.") from error
-    return _judge(answer, parameters.get("expected_status"), url)
+        if run.scheduled_job.origin == Origin.CONSOLE:
+            require_readable(parameters)
+        request = Request(
+            method,
+            url,
+            body=(parameters.get("body") or "").encode(),
+            headers={"Idempotency-Key": f"run-{run.pk}"},
+            secret_headers=_headers(parameters),
+        )
+        answer = outgoing.call(request, patience=run.scheduled_job.time_limit.total_seconds(), place=place)
+    except UsageError as error:
+        raise OutsideDataError(str(error)) from error
+    return _judge(answer, parameters.get("expected_status"), place)
 
 
 def _headers(parameters: Mapping[str, Any]) -> dict[str, str]:
@@ -62,13 +76,12 @@ def _headers(parameters: Mapping[str, Any]) -> dict[str, str]:
     return found
 
 
-def _judge(answer: httpx.Response, expected: int | None, url: str) -> str:
-    fine = answer.status_code == expected if expected is not None else answer.is_success
-    said = answer.text[:MOST_SHOWN]
-    sentence = f"{place_of(url)} answered {answer.status_code}" + (f": {said}" if said else ".")
+def _judge(answer: Answer, expected: int | None, place: str) -> str:
+    fine = answer.status == expected if expected is not None else answer.is_success
+    sentence = f"{place} {Answer(answer.status, answer.text[:MOST_SHOWN]).said}"
     if fine:
         return sentence
-    if answer.status_code >= SERVER_ERROR or answer.status_code == TOO_MANY:
+    if answer.may_pass:
         raise UnavailableError(sentence)
     wanted = expected if expected is not None else "a status from 200 to 299"
     raise OutsideDataError(f"{sentence} Expected is {wanted}.")

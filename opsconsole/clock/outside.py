@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import logging
 
-import httpx
 from django.conf import settings
 from django.utils import timezone
 
+from opsconsole import outgoing
 from opsconsole.clock.duties import duty
+from opsconsole.errors import ConsoleError
 from opsconsole.health import failed_checks
+from opsconsole.outgoing import Request
 
 logger = logging.getLogger(__name__)
 
@@ -30,9 +32,10 @@ def ping_outside() -> bool:
         logger.error("the outgoing ping is held back: %s", ", ".join(failed))
         return False
     try:
-        answer = httpx.get(settings.OUTSIDE_PING_URL, timeout=PATIENCE_SECONDS, headers={"User-Agent": "opsconsole"})
-        answer.raise_for_status()
-    except httpx.HTTPError as error:  # the address is a secret: not into the log
-        logger.warning("the outgoing ping was not taken: %s", type(error).__name__)
+        answer = outgoing.call(Request("GET", settings.OUTSIDE_PING_URL), patience=PATIENCE_SECONDS, keep=0)
+    except ConsoleError as error:  # its sentence has no address, which is a secret
+        logger.warning("the outgoing ping was not taken: %s", error)
         return False
-    return True
+    if not answer.is_success:
+        logger.warning("the outgoing ping was not taken: the address %s", answer.said)
+    return answer.is_success

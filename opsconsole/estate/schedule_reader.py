@@ -7,11 +7,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
-import httpx
-
 from opsconsole.due import BadScheduleError, parse_cron, parse_interval
 from opsconsole.estate.fields import Fields, nearest
 from opsconsole.estate.model import CatchUp, HttpCall, Overlap, ScheduledJob
+from opsconsole.outgoing.urls import is_address
 
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]*", re.ASCII)
 LONGEST_NAME = 60
@@ -135,18 +134,3 @@ def _http(fields: Fields) -> HttpCall:
     call = HttpCall(url, method, fields.variables("headers_env"), fields.plain("body"), status or None)
     fields.end()
     return call
-
-
-def is_address(url: str) -> bool:
-    """Whether a request can be sent there."""
-    try:
-        parts = httpx.URL(url)
-    except httpx.InvalidURL:
-        return False
-    return parts.scheme in ("http", "https") and bool(parts.host)
-
-
-def place_of(url: str) -> str:
-    """An address without user, password or query: fit for a log or a page."""
-    parts = httpx.URL(url)
-    return f"{parts.scheme}://{parts.host}{f':{parts.port}' if parts.port else ''}{parts.path}"

@@ -8,7 +8,8 @@ from collections import Counter
 from opsconsole.estate.fields import Fields
 from opsconsole.estate.model import DisableWay, HttpCalls, KafkaMessages, Source, SqlStatements, TrackedSource
 from opsconsole.estate.record_reader import LONGEST_NAME, NAME
-from opsconsole.estate.schedule_reader import METHODS, is_address
+from opsconsole.estate.schedule_reader import METHODS
+from opsconsole.outgoing.urls import is_address
 
 MINUTE, HOUR, DAY = 60.0, 3_600.0, 86_400.0
 COLUMNS = (

@@ -94,6 +94,14 @@ OUTSIDE_PING_URL = _watch.text(
     secret=True,
 )
 
+_calls = Section("Calls to other systems")
+OPSCONSOLE_OUTGOING_ALLOW = _calls.reachable(
+    "OPSCONSOLE_OUTGOING_ALLOW",
+    "what outside of the open internet may be called by webhooks and services of alerts, scheduled HTTP calls, "
+    "disabling by HTTP and the outgoing ping ([operating](operating.md#calls-to-other-systems)). Without it nobody who "
+    "types an address can make the console call what only it can reach",
+)
+
 _kept = Section(
     "Retention",
     before="How long what has ended is kept, counted from its end; 0: for ever. `manage.py prune` removes what is "
@@ -163,11 +171,6 @@ ALERT_OPERATORS = _alerts.words(
     "ALERT_OPERATORS",
     "e-mail addresses that are told of what concerns the console itself, and of alerts that nobody else is told of. "
     "Without it, everybody with the role operator or administrator who has an address",
-)
-ALERTS_REACH_PRIVATE = _alerts.boolean(
-    "ALERTS_REACH_PRIVATE",
-    "lets webhooks and services be on loopback, link-local and private addresses. Channels are typed by people: "
-    "without it, nobody can make the console call what only it can reach",
 )
 EMAIL_HOST = _alerts.text(
     "EMAIL_HOST", "", "the mail server. Without one, mails wait in the outbox, say so, and are given up after a day"
@@ -263,7 +266,7 @@ TRUST_PROXY_TLS_HEADER = _tls.boolean(
 )
 
 SECTIONS = (
-    *(_console, _stores, _watch, _kept, _daily, _loops, _alerts, _api, _metrics, _approval, _people, _tls),
+    *(_console, _stores, _watch, _calls, _kept, _daily, _loops, _alerts, _api, _metrics, _approval, _people, _tls),
     Section(
         "Only the demonstration",
         before="`make demo` uses a server that the environment names instead of starting its own: `DATABASE_URL`, "

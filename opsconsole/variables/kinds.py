@@ -87,6 +87,12 @@ class Section:
             Variable(name, "list", "empty", meaning, lambda environ, _: env.networks(name, environ), allowed=allowed)
         )
 
+    def reachable(self, name: str, meaning: str) -> Variable[list[str]]:
+        allowed = "networks, addresses and hosts' names: `10.0.0.0/8`, `hooks.internal`"
+        return self._declare(
+            Variable(name, "list", "empty", meaning, lambda environ, _: env.reachable(name, environ), allowed=allowed)
+        )
+
     def pairs(self, name: str, meaning: str) -> Variable[dict[str, str]]:
         return self._declare(
             Variable(name, "list", "empty", meaning, lambda environ, _: env.pairs(name, environ), allowed="`this=that`")

@@ -76,6 +76,27 @@ def test_engine_imports_only_itself_and_the_standard_library() -> None:
     assert wrong == []
 
 
+CALLS_OUT = {
+    *("opsconsole/outgoing/urls.py", "opsconsole/outgoing/client.py", "opsconsole/outgoing/connection.py"),
+    *("sync/index/http.py", "sync/index/retry.py"),  # the estate's own index, for which nobody types an address
+    *("monitoring/alerts/sending/service.py",),  # services, under a guard of their own
+    *("opsconsole/demo/uploads.py",),  # the demonstration's company, which pings the console
+}
+HTTP_CLIENTS = ("httpx", "httpcore", "requests", "urllib3", "urllib.request", "http.client", "aiohttp", "apprise")
+
+
+def test_http_is_spoken_in_one_place() -> None:
+    """What calls an address that somebody configured goes through `opsconsole.outgoing`, where it is looked at."""
+    found = {
+        str(path.relative_to(ROOT))
+        for package in ("opsconsole", "sync", "monitoring")
+        for path in (ROOT / package).rglob("*.py")
+        for _, module in imported_modules(path.read_text(encoding="utf-8"))
+        if any(belongs(module, client) for client in HTTP_CLIENTS)
+    }
+    assert found == CALLS_OUT
+
+
 @pytest.mark.parametrize(
     ("source", "module"),
     [

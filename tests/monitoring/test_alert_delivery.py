@@ -41,7 +41,6 @@ def mail(settings: Settings) -> Iterator[MailServer]:
 
 @pytest.fixture
 def hook(settings: Settings) -> Iterator[Receiver]:
-    settings.ALERTS_REACH_PRIVATE = True
     with receiver() as one:
         yield one
 
@@ -357,10 +356,10 @@ class TestWebhook:
     def test_a_private_address_is_refused_also_when_it_is_sent(self, hook: Receiver, settings: Settings) -> None:
         hooked(hook)
         run_failed()
-        settings.ALERTS_REACH_PRIVATE = False
+        settings.OUTGOING_ALLOW = []
         deliver(NOW)
         assert hook.posts == []
-        assert "private address" in Notification.objects.get().last_error
+        assert "private or reserved address" in Notification.objects.get().last_error
 
     def test_its_address_may_be_in_the_environment(self, hook: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("ALERT_HOOK", hook.address)

@@ -20,6 +20,7 @@ from monitoring.alerts.types import Severity
 from opsconsole.audit import Actor, Door
 from tests.monitoring.alerting import DAY, HOUR, MINUTE, NOW, SECOND, channel, outbox, run_failed, subscribe, subscribed
 from tests.monitoring.receivers import Mood, receiver
+from tests.outgoing import Names
 
 pytest_plugins = ["tests.fixtures_sync"]
 pytestmark = pytest.mark.django_db
@@ -93,7 +94,6 @@ class TestMutes:
 
 def test_a_round_that_is_full_leaves_the_rest_as_it_was(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     """Their turn did not come: that is no attempt, and costs no backoff."""
-    settings.ALERTS_REACH_PRIVATE = True
     monkeypatch.setattr(delivery, "AT_ONCE", 1)
     monkeypatch.setattr(delivery, "PATIENCE", 0.3)
     with receiver() as slow:
@@ -108,7 +108,6 @@ def test_a_round_that_is_full_leaves_the_rest_as_it_was(settings: Settings, monk
 
 def test_a_service_is_reached_through_apprise(settings: Settings) -> None:
     """Gotify, which people run themselves, on loopback: the library's own way, up to the wire."""
-    settings.ALERTS_REACH_PRIVATE = True
     with receiver() as gotify:
         address = f"gotify://{gotify.address.removeprefix('http://').removesuffix('/hook')}/a-token"
         subscribe(channel("chat", address, ChannelKind.SERVICE))
@@ -124,6 +123,22 @@ def test_a_service_is_reached_through_apprise(settings: Settings) -> None:
         assert row.state == "queued"
         assert "did not take it" in row.last_error
         assert "a-token" not in row.last_error
+
+
+def test_a_service_connects_to_nothing_that_is_refused_although_its_name_resolved_otherwise_before(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.OUTGOING_ALLOW = []
+    with receiver() as gotify:
+        names = Names({"moves.example": ["93.184.216.34", "127.0.0.1"]})
+        names.install(monkeypatch)
+        port = gotify.address.rpartition(":")[2].removesuffix("/hook")
+        subscribe(channel("chat", f"gotify://moves.example:{port}/a-token", ChannelKind.SERVICE))
+        run_failed()
+        assert deliver(NOW) == 0
+        assert names.asked == ["moves.example", "moves.example"]
+        assert gotify.posts == []
+    assert "127.0.0.1 is on a loopback" in Notification.objects.get().last_error
 
 
 class TestCommand:

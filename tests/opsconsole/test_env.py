@@ -88,6 +88,15 @@ def test_words() -> None:
     assert env.words("A", (), {"A": " a, b ,,c"}) == ["a", "b", "c"]
 
 
+def test_reachable() -> None:
+    assert env.reachable("A", {}) == []
+    given = "10.0.0.0/8, ::1, Hooks.Internal., localhost, 192.168.1.7"
+    assert env.reachable("A", {"A": given}) == ["10.0.0.0/8", "::1", "hooks.internal", "localhost", "192.168.1.7"]
+    for wrong in ("10.0.0.0/33", "10.0.0.1/8", "*", "*.internal", "http://x.internal", "10.0.0", "x.internal:80"):
+        with pytest.raises(ImproperlyConfigured, match="neither a network"):
+            env.reachable("A", {"A": wrong})
+
+
 class TestPostgres:
     def test_parts_and_options(self) -> None:
         entry = env.postgres("A", "", {"A": "postgresql://me:p%40ss@db:5433/console?sslmode=require"})

@@ -8,9 +8,9 @@ import logging
 from apprise import Apprise, AppriseAsset, NotifyBase, NotifyFormat, NotifyType
 
 from monitoring.alerts.sending.message import Failure, Message
-from monitoring.alerts.sending.reach import address_of
 from monitoring.alerts.types import Severity
 from opsconsole.errors import UsageError
+from opsconsole.outgoing import addresses_of, allowed_connections_only
 
 # These speak to their makers' own hosts only.
 THEIR_HOSTS = frozenset(
@@ -47,12 +47,14 @@ logging.getLogger("apprise").addFilter(_NoAddresses())
 
 def send(address: str, message: Message) -> Failure | None:
     service = _service(address)
-    taken = service.notify(
-        title=message.text.subject,
-        body=message.text.plain,
-        body_format=NotifyFormat.TEXT,
-        notify_type=TYPES.get(Severity(message.severity), NotifyType.INFO),
-    )
+    # It resolves names anew: whatever it finds then, it connects to nothing that is not allowed.
+    with allowed_connections_only(str(getattr(service, "host", None) or "")):
+        taken = service.notify(
+            title=message.text.subject,
+            body=message.text.plain,
+            body_format=NotifyFormat.TEXT,
+            notify_type=TYPES.get(Severity(message.severity), NotifyType.INFO),
+        )
     return None if taken else Failure(f"{service.service_name} did not take it; the clock's log says why.")
 
 
@@ -75,7 +77,7 @@ def _service(address: str) -> NotifyBase:
     service.redirects = False  # as an address could ask for them again
     host = getattr(service, "host", None)
     if names & ANY_HOST and host:
-        address_of(host, getattr(service, "port", None) or HTTPS)
+        addresses_of(host, getattr(service, "port", None) or HTTPS)
     return service
 
 

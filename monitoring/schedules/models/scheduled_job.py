@@ -15,7 +15,7 @@ from monitoring.schedules.catchup import Policy
 from monitoring.schedules.models.states import Action, Overlap
 from opsconsole.due import Cron, Due, Every, Schedule
 from opsconsole.estate.model import CatchUp
-from opsconsole.estate.schedule_reader import place_of
+from opsconsole.outgoing import place_of
 from opsconsole.tones import Tone
 
 NAME_LENGTH = 60

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
 from django.db import IntegrityError, transaction
 
-from monitoring.schedules.models import Origin, ScheduledJob
+from monitoring.schedules import http_call
+from monitoring.schedules.models import Action, Origin, ScheduledJob
 from monitoring.schedules.operations.saving import change, disable, enable, require_chain, require_possible
-from opsconsole import audit
-from opsconsole.errors import UsageError
+from opsconsole import audit, outgoing
+from opsconsole.errors import UnavailableError, UsageError
 
 
 def add_job(name: str, values: Mapping[str, Any], actor: audit.Actor, now: datetime) -> ScheduledJob:
@@ -20,6 +22,7 @@ def add_job(name: str, values: Mapping[str, Any], actor: audit.Actor, now: datet
     try:
         with transaction.atomic():
             require_chain(name, values.get("after", ()), _chains())
+            _require_callable(values)
             change(job, values, now, new=True)
             job.save()
             audit.record(actor, "scheduled_job.added", _subject(job), schedule=str(job.schedule))
@@ -35,6 +38,7 @@ def change_job(job: ScheduledJob, values: Mapping[str, Any], actor: audit.Actor,
         if row.origin == Origin.ESTATE:
             raise UsageError(f"{row.name} is kept in the estate file; change it there.")
         require_chain(row.name, values.get("after", ()), _chains())
+        _require_callable(values)
         changed = change(row, values, now)
         require_possible(row)
         if changed:
@@ -56,6 +60,18 @@ def switch(job: ScheduledJob, on: bool, actor: audit.Actor, reason: str, now: da
         row.save()
         act = "scheduled_job.enabled" if on else "scheduled_job.disabled"
         audit.record(actor, act, _subject(row), reason=reason)
+
+
+def _require_callable(values: Mapping[str, Any]) -> None:
+    """Raises UsageError where a call that somebody typed leads to where it may not. A name that cannot be resolved here
+    and now is no reason: the worker looks again."""
+    if values.get("action") != Action.HTTP:
+        return
+    parameters = values.get("parameters", {})
+    http_call.require_usable(parameters)
+    http_call.require_readable(parameters)
+    with suppress(UnavailableError):
+        outgoing.require_allowed(parameters["url"])
 
 
 def _chains() -> dict[str, list[str]]:

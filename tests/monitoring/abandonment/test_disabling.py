@@ -301,6 +301,19 @@ def test_by_http_with_the_same_key_each_time(plane: Plane, console: Console) -> 
         ]
 
 
+def test_by_http_reaches_only_what_the_settings_allow(
+    plane: Plane, console: Console, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(settings, "OUTGOING_ALLOW", [])
+    with receiving(lambda path: None) as receiver:
+        calls = HttpCalls(f"{receiver.url}/{{id}}/off", f"{receiver.url}/{{id}}/on")
+        console.use(replace(plane.source(), disable=DisableWay(http=calls, read_back=0.0)))
+        due(plane, console, 1)
+        console.work()
+        assert receiver.asked == []
+    assert "OPSCONSOLE_OUTGOING_ALLOW" in Disabling.objects.get().error
+
+
 def test_an_order_that_was_taken_and_not_carried_out_tells_nobody(plane: Plane, console: Console) -> None:
     with receiving(lambda path: None) as receiver:
         calls = HttpCalls(f"{receiver.url}/{{id}}/off", f"{receiver.url}/{{id}}/on")
