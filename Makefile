@@ -25,7 +25,7 @@ help:  ## print this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo 'ARGS="…" is handed on to demo, test and bench.'
 
-.venv/installed: requirements.txt requirements-dev.txt .ci/venv
+.venv/installed: requirements.txt requirements-opentelemetry.txt requirements-dev.txt .ci/venv
 	@.ci/venv
 
 demo: .venv/installed  ## start servers, company and console with nothing but this checkout; Ctrl-C stops all of it

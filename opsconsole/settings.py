@@ -74,6 +74,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "opsconsole.trace.TraceMiddleware",
+    "opsconsole.spans.SpanMiddleware",
     "opsconsole.metrics_page.RequestTimes",
     "django.middleware.security.SecurityMiddleware",
     "opsconsole.middleware.PermissionsPolicyMiddleware",
@@ -288,6 +289,8 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 8 * 1024 * 1024
 
 LOG_LEVEL = variables.LOG_LEVEL.read()
 SENTRY_DSN = variables.SENTRY_DSN.read()
+OTEL_EXPORTER_OTLP_ENDPOINT = variables.OTEL_EXPORTER_OTLP_ENDPOINT.read()
+OTEL_SERVICE_NAME = variables.OTEL_SERVICE_NAME.read()
 LOG_FORMAT = variables.LOG_FORMAT.read()
 LOGGING = {
     "version": 1,

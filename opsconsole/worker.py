@@ -33,6 +33,7 @@ from rq.job import Job
 from rq.queue import Queue
 from rq.serializers import JSONSerializer
 
+from opsconsole import spans
 from opsconsole.pauses import paused_queues
 from opsconsole.processes import mark_as_child_of
 from opsconsole.takes import count_taken
@@ -206,6 +207,12 @@ class ConsoleWorker(Worker):
         # A child that outlives its parent would be run a second time elsewhere; die with the parent instead.
         ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         super().main_work_horse(job, queue)
+
+    def perform_job(self, job: Job, queue: Queue) -> bool:
+        try:
+            return bool(super().perform_job(job, queue))
+        finally:
+            spans.flush()  # the child ends without a word to anybody
 
     def setup_work_horse_signals(self) -> None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-from contextlib import ExitStack, suppress
+from contextlib import AbstractContextManager, ExitStack, suppress
 
-from opsconsole import trace
+from opsconsole import spans, trace
 from opsconsole.worker import stop_requested
 from sync import reach, recovery
 from sync.check import describe_result
@@ -76,7 +76,7 @@ def _run_quietly(job: Job, attempt: Attempt, session: Session) -> None:
 def run_claimed(job: Job, attempt: Attempt, session: Session) -> str:
     """Run a job that this process holds, and record how it ended. Raises JobFailedError."""
     try:
-        with trace.under(job.trace_id), interruptible():
+        with trace.under(job.trace_id), _span(job, attempt), interruptible():
             _run(job, attempt, session)
     except Interrupted:
         return _end_interrupted(job, attempt)
@@ -92,6 +92,15 @@ def run_claimed(job: Job, attempt: Attempt, session: Session) -> str:
     job.refresh_from_db()
     recovery.finish(job, *describe_result(job), peak_memory())
     return "done"
+
+
+def _span(job: Job, attempt: Attempt) -> AbstractContextManager[spans.Span]:
+    known: dict[str, spans.Value] = {
+        "opsconsole.job": job.pk,
+        "opsconsole.attempt": attempt.number,
+        "opsconsole.mode": job.mode,
+    }
+    return spans.span("job", known, harmless=(AttemptStopped, Interrupted))
 
 
 def _run(job: Job, attempt: Attempt, session: Session) -> None:

@@ -18,13 +18,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from textwrap import shorten
-from time import monotonic
+from time import monotonic, time_ns
 from typing import Any, NamedTuple
 
 from kafka import KafkaProducer, errors
 
+from opsconsole import spans
 from opsconsole.closing import Closing
 from opsconsole.errors import OutsideDataError, UnavailableError
 from opsconsole.estate import model
@@ -92,6 +93,7 @@ class Sending:
     futures: tuple[tuple[Message, Any], ...]
     ends: float
     outcomes: list[Receipt | Refused] | None = None
+    began: int = field(default_factory=time_ns)
 
     def done(self) -> bool:
         """Whether the broker has answered for every message, so that `settle` need not wait."""
@@ -154,7 +156,13 @@ class Publisher(Closing):
         """
         if sending.outcomes is None:
             sending.outcomes = self._settle(sending)
+            self._tell(sending)
         return sending.outcomes
+
+    def _tell(self, sending: Sending) -> None:
+        if sending.outcomes:
+            known = {"messaging.system": "kafka", "messaging.destination.name": self._kafka.topic}
+            spans.past("publish", sending.began, {**known, "messaging.batch.message_count": len(sending.outcomes)})
 
     def _settle(self, sending: Sending) -> list[Receipt | Refused]:
         outcomes, failures = self._collect(sending)

@@ -17,6 +17,7 @@ from contextlib import ExitStack
 from django.db import connection, transaction
 from django.db.models.functions import Now
 
+from opsconsole import spans, trace
 from opsconsole.keys import Key, restore_key
 from opsconsole.worker import stop_requested
 from sync import queueing, reach, recovery
@@ -178,7 +179,8 @@ class Helper:
             return False
         ledger = HelpersLedger(job.pk, job.fence)
         control = Control(ledger, memory_limit=self._session.settings.check.memory_limit)
-        with ExitStack() as stack:
+        span = spans.span("help", {"opsconsole.job": job.pk}, harmless=(AttemptStopped,))
+        with trace.under(job.trace_id), span, ExitStack() as stack:
             way = WayToWalk(job, self._session, stack, logger.debug)
             listen = listener(job.pk, self._worker)
             return self._walk(RangeWalker(job, self._session, ledger, control, way, listen))

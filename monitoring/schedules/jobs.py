@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from monitoring.schedules.models import Run
 from monitoring.schedules.operations import running
-from opsconsole import trace
+from opsconsole import spans, trace
 from sync.operations.workers import this_process
 
 
@@ -13,5 +13,5 @@ def run_scheduled(run_id: int) -> str:
     run = Run.objects.claim(run_id, this_process())
     if run is None:
         return "not claimed"
-    with trace.under(run.trace_id):
+    with trace.under(run.trace_id), spans.span("run", {"opsconsole.run": run.pk}):
         return running.run_claimed(run)

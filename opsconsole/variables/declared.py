@@ -56,6 +56,13 @@ SENTRY_DSN = _console.text(
     "nothing is loaded, nothing leaves",
     secret=True,
 )
+OTEL_EXPORTER_OTLP_ENDPOINT = _console.text(
+    "OTEL_EXPORTER_OTLP_ENDPOINT",
+    "",
+    "where [spans](observability.md#opentelemetry) are sent to, such as `http://collector:4318`; needs the packages of "
+    "`requirements-opentelemetry.txt`. Empty: nothing is loaded, nothing leaves",
+)
+OTEL_SERVICE_NAME = _console.text("OTEL_SERVICE_NAME", "opsconsole", "the name of the service that spans are of")
 STATIC_ROOT = _console.text(
     "STATIC_ROOT",
     "",

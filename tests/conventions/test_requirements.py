@@ -11,7 +11,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[2]
-FILES = ("requirements.txt", "requirements-dev.txt")
+FILES = ("requirements.txt", "requirements-opentelemetry.txt", "requirements-dev.txt")
 LINE = re.compile(r"^(?P<requirement>[^#]+?)\s+# (?P<reason>\S.{5,})$")
 PIN = re.compile(r"^==[0-9][0-9A-Za-z.]*$")
 
@@ -70,7 +70,7 @@ def test_what_is_installed_is_what_is_pinned() -> None:
     assert wrong == []
 
 
-@pytest.mark.parametrize("files", [FILES[:1], FILES], ids=["runtime", "development"])
+@pytest.mark.parametrize("files", [FILES[:1], FILES[:2], FILES], ids=["runtime", "opentelemetry", "development"])
 def test_what_a_package_needs_is_listed_too(files: tuple[str, ...]) -> None:
     packages = listed(*files)
     missing = {
