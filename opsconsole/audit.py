@@ -121,6 +121,7 @@ def record(
     )
 
 
-def exported(request: HttpRequest, what: str, subject: str, **details: Any) -> None:
-    """Record that customers' data leaves by a download: `what` is the file's name."""
-    record(actor_of(request), "data.exported", subject, file=what, **details)
+def exported(actor: Actor, subject: str, **details: Any) -> None:
+    """Record that data leaves the console: as a file (`file` is its name), or as a stream of the API."""
+    given = {name: value for name, value in details.items() if value}
+    record(actor, "data.exported", subject, **given)

@@ -1,11 +1,9 @@
-"""CSV downloads, streamed in pieces."""
+"""CSV files, made in pieces."""
 
 from __future__ import annotations
 
 import csv
 from collections.abc import Iterable, Iterator, Sequence
-
-from django.http import StreamingHttpResponse
 
 from opsconsole.cells import safe_cell
 
@@ -29,18 +27,3 @@ def csv_lines(header: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterat
             yield "".join(piece)
             piece.clear()
     yield "".join(piece)
-
-
-class DownloadInstead(Exception):  # noqa: N818  (an answer, no error)
-    """Raised while a page is made whose address asks for the file of its list; the middleware answers with it."""
-
-    def __init__(self, response: StreamingHttpResponse) -> None:
-        super().__init__()
-        self.response = response
-
-
-def csv_response(name: str, header: Sequence[str], rows: Iterable[Sequence[object]]) -> StreamingHttpResponse:
-    """A download called `name`, which must be plain: letters, digits, dashes, dots."""
-    response = StreamingHttpResponse(csv_lines(header, rows), content_type="text/csv; charset=utf-8")
-    response["Content-Disposition"] = f'attachment; filename="{name}"'
-    return response

@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
 
-from opsconsole.csvfile import DownloadInstead
+from opsconsole.downloads import DownloadInstead
 from opsconsole.errors import ConsoleError, UsageError
 from opsconsole.visible import visible
 

@@ -15,8 +15,8 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.text import slugify
 
-from opsconsole import audit, words
-from opsconsole.csvfile import DownloadInstead, csv_response
+from opsconsole import words
+from opsconsole.downloads import DownloadInstead, csv_download
 from opsconsole.errors import UsageError
 from opsconsole.keyset import CappedCount, KeysetPage, keyset_pages, page_of
 from opsconsole.templatetags import console
@@ -80,13 +80,11 @@ class ConsoleTable(tables.Table):
         cls, request: HttpRequest, rows: QuerySet[Any], ordering: Sequence[str], label: str, **kwargs: Any
     ) -> StreamingHttpResponse:
         """All rows that the address asks for, in its order, as the table says them: times in ISO 8601, numbers bare."""
-        name = f"{slugify(label)}.csv"
-        audit.exported(request, name, f"page:{request.path}", asked=request.GET.urlencode())
         shown = [column for column in cls([], **kwargs).columns if not column.column.exclude_from_export]
         header = [f"{plain(column.header)}{getattr(column.column, 'header_note', '')}" for column in shown]
         tables_of = (cls(list(page), **kwargs) for page in keyset_pages(rows, ordering, size=ROWS_OF_A_PAGE))
         lines = ([in_file(row, column) for column in shown] for table in tables_of for row in table.rows)
-        return csv_response(name, header, lines)
+        return csv_download(request, f"page:{request.path}", f"{slugify(label)}.csv", header, lines)
 
     @property
     def has_file(self) -> bool:

@@ -76,7 +76,7 @@ def stream_affected(request: HttpRequest, asked: Annotated[Affected, Query()]) -
     query = _query(asked)
     rows = affected_organizations(query)
     first = next(rows, None)
-    audit.record(actor_of(request), "data.exported", "affected", window=str(query.window))
+    audit.exported(actor_of(request), "affected", window=str(query.window))
     return _lines(rows if first is None else chain([first], rows))
 
 

@@ -13,10 +13,10 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
-from opsconsole import audit, estate
+from opsconsole import estate
 from opsconsole.access import Scoping, requires
 from opsconsole.audit import actor_of
-from opsconsole.csvfile import csv_response
+from opsconsole.downloads import csv_download, download
 from opsconsole.errors import ConsoleError, UsageError
 from opsconsole.keys import restore_key
 from opsconsole.scoping import holds_here
@@ -139,8 +139,7 @@ def rows_csv(request: HttpRequest, number: int) -> StreamingHttpResponse:
     whole = "" if run.status is RunState.DONE else f"-{run.state}"
     rows = rows_of(run).order_by(*AffectedTable.ordering(request.GET.get("sort", "")))
     name = f"affected-{run.pk}{whole}.csv"
-    audit.exported(request, name, f"query_run:{run.pk}")
-    return csv_response(name, CSV_HEADER, _cells(rows.iterator(ROWS_AT_ONCE)))
+    return csv_download(request, f"query_run:{run.pk}", name, CSV_HEADER, _cells(rows.iterator(ROWS_AT_ONCE)))
 
 
 def _cells(rows: Iterator[AffectedRow]) -> Iterator[tuple[object, ...]]:
@@ -159,7 +158,7 @@ def _cells(rows: Iterator[AffectedRow]) -> Iterator[tuple[object, ...]]:
 
 @require_safe
 @requires(QUERY, scoping=Scoping.NARROWED)
-def ids_text(request: HttpRequest, number: int) -> HttpResponse:
+def ids_text(request: HttpRequest, number: int) -> StreamingHttpResponse:
     """The ids of every row in the shape `?to=`: prefixed unless told otherwise."""
     run = _run(number)
     query_runs.ended_with_rows(run)
@@ -170,11 +169,7 @@ def ids_text(request: HttpRequest, number: int) -> HttpResponse:
     ids = AffectedRow.objects.filter(run=run).order_by("organization_id").values_list("organization_id", flat=True)
     keys = (restore_key(source.organizations.id_type, text) for text in ids.iterator(ROWS_AT_ONCE))
     text = render_ids(keys, Output(to), organization_rules(source))
-    response = HttpResponse(f"{text}\n", content_type="text/plain; charset=utf-8")
-    name = f"affected-{run.pk}-{to}.txt"
-    audit.exported(request, name, f"query_run:{run.pk}")
-    response["Content-Disposition"] = f'attachment; filename="{name}"'
-    return response
+    return download(request, f"query_run:{run.pk}", f"affected-{run.pk}-{to}.txt", [f"{text}\n"])
 
 
 @require_safe

@@ -9,9 +9,8 @@ from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_safe
 
-from opsconsole import audit
 from opsconsole.access import Scoping, requires
-from opsconsole.csvfile import csv_response
+from opsconsole.downloads import csv_download
 from sync.access import VIEW
 from sync.forms import LARGEST_NUMBER
 from sync.models import Batch
@@ -42,8 +41,8 @@ class CompareForm(forms.Form):
 @requires(VIEW, scoping=Scoping.NARROWED)
 def batch_csv(request: HttpRequest, number: int) -> StreamingHttpResponse:
     batch = get_object_or_404(Batch, pk=number)
-    audit.exported(request, f"batch-{batch.pk}.csv", f"batch:{batch.pk}")
-    return csv_response(f"batch-{batch.pk}.csv", operations.CSV_HEADER, operations.batch_csv_rows(batch))
+    rows = operations.batch_csv_rows(batch)
+    return csv_download(request, f"batch:{batch.pk}", f"batch-{batch.pk}.csv", operations.CSV_HEADER, rows)
 
 
 @require_safe

@@ -10,9 +10,9 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_safe
 
-from opsconsole import audit, estate
+from opsconsole import estate
 from opsconsole.access import Scoping, requires
-from opsconsole.csvfile import csv_response
+from opsconsole.downloads import csv_download
 from opsconsole.keyset import CappedCount, capped_count
 from sync.access import VIEW
 from sync.job_form import DriftFilter
@@ -58,8 +58,8 @@ def drift_csv(request: HttpRequest, number: int) -> HttpResponseBase:
     form = DriftFilter(request.GET)
     if not form.is_valid():
         return render(request, "sync/job_drift.html", {"job": whole_jobs().get(pk=number), "form": form}, status=400)
-    audit.exported(request, f"job-{job.pk}-drift.csv", f"job:{job.pk}")
-    return csv_response(f"job-{job.pk}-drift.csv", CSV_HEADER, _csv_rows(form.narrow(job.drift.all())))
+    rows = _csv_rows(form.narrow(job.drift.all()))
+    return csv_download(request, f"job:{job.pk}", f"job-{job.pk}-drift.csv", CSV_HEADER, rows)
 
 
 def _csv_rows(rows: QuerySet[Drift]) -> Iterator[tuple[object, ...]]:

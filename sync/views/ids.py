@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_http_methods, require_POST
 
 from opsconsole import estate
 from opsconsole.access import Scoping, requires
+from opsconsole.downloads import CSV, TEXT, download
 from opsconsole.errors import UsageError
 from sync.access import RUN, STAGE, VIEW
 from sync.customers import shown_id
@@ -97,13 +98,11 @@ def _content(request: HttpRequest, found: Conversion) -> dict[str, Any]:
 
 @require_POST
 @requires(VIEW, scoping=Scoping.NARROWED)
-def ids_file(request: HttpRequest) -> HttpResponse:
+def ids_file(request: HttpRequest) -> StreamingHttpResponse:
     """The list of the answer as a file, in the shape it has there. The source is not asked again. Raises UsageError."""
     of, to = request.POST.get("of", ""), request.POST.get("to", "")
     if of not in set(Subject) or to not in set(Output):
         raise UsageError("The list cannot be given: what it is of, or its shape, is not known.")
     found = convert(request.POST.get("ids", ""), Subject(of), to=Output(to), ask_source=False)
-    kind, ending = ("text/csv", "csv") if to == Output.CSV else ("text/plain", "txt")
-    response = HttpResponse(f"{found.text}\n", content_type=f"{kind}; charset=utf-8")
-    response["Content-Disposition"] = f'attachment; filename="{of}-{to}.{ending}"'
-    return response
+    kind, ending = (CSV, "csv") if to == Output.CSV else (TEXT, "txt")
+    return download(request, "ids", f"{of}-{to}.{ending}", [f"{found.text}\n"], kind=kind)

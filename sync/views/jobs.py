@@ -11,8 +11,8 @@ from django.shortcuts import get_object_or_404, render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
-from opsconsole import audit
 from opsconsole.access import Scoping, requires
+from opsconsole.downloads import download
 from opsconsole.keyset import capped_count
 from sync.access import CANCEL, RUN, SKIP, VIEW
 from sync.by_hand_links import by_hand_address
@@ -128,10 +128,7 @@ def deaths_of(job: Job, attempts: Sequence[Attempt]) -> list[Attempt]:
 @requires(VIEW, scoping=Scoping.NARROWED)
 def events_text(request: HttpRequest, number: int) -> StreamingHttpResponse:
     job = get_object_or_404(Job.objects.only("pk"), pk=number)
-    audit.exported(request, f"job-{job.pk}-events.txt", f"job:{job.pk}")
-    response = StreamingHttpResponse(_lines(job), content_type="text/plain; charset=utf-8")
-    response["Content-Disposition"] = f'attachment; filename="job-{job.pk}-events.txt"'
-    return response
+    return download(request, f"job:{job.pk}", f"job-{job.pk}-events.txt", _lines(job))
 
 
 def _lines(job: Job) -> Iterator[str]:

@@ -10,10 +10,10 @@ from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST, require_safe
 
-from opsconsole import audit, estate
+from opsconsole import estate
 from opsconsole.access import Scoping, requires
 from opsconsole.audit import actor_of
-from opsconsole.csvfile import csv_response
+from opsconsole.downloads import csv_download
 from opsconsole.errors import UsageError
 from opsconsole.keyset import capped_count
 from sync.access import RUN, SKIP, VIEW
@@ -107,5 +107,5 @@ def skip_csv(request: HttpRequest) -> StreamingHttpResponse:
         raise UsageError(" ".join(str(error) for errors in filters.errors.values() for error in errors))
     prefix = estate.current().source.id_prefix
     entries = rows.order_by("skipped_at", "pk").iterator(ROWS_AT_ONCE)
-    audit.exported(request, "skip-list.csv", "skip_list")
-    return csv_response("skip-list.csv", tuple(COLUMNS), (cells_of(entry, prefix) for entry in entries))
+    cells = (cells_of(entry, prefix) for entry in entries)
+    return csv_download(request, "skip_list", "skip-list.csv", tuple(COLUMNS), cells)

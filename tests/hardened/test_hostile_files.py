@@ -23,10 +23,11 @@ from monitoring.alerts.texts import Text, registered_texts, render
 from opsconsole.api.routes import declared
 from opsconsole.cells import FORMULA
 from opsconsole.logs import JsonLineFormatter, LineFormatter
+from opsconsole.models import AuditEntry
 from tests.browser.pages import FILES, PARTS
 from tests.browser.scene import Scene
 from tests.hardened.doors import LARGEST_PAGE, client_of, text_of, wrong_with
-from tests.hardened.place import Place
+from tests.hardened.place import PERSON, Place
 from tests.hardened.strings import HOSTILE, dangerous_in
 
 pytest_plugins = ["tests.fixtures_sync", "tests.fixtures_records", "tests.fixtures_abandonment"]
@@ -65,6 +66,8 @@ def read(route: str, place: Place) -> str:
 @pytest.mark.parametrize("route", sorted(FILES))
 def test_file(route: str, hostile: Place) -> None:
     text = read(route, hostile)
+    taken = AuditEntry.objects.latest("pk")
+    assert (taken.action, taken.actor) == ("data.exported", f"{PERSON}{ADMINISTRATOR}")
     assert dangerous_in(text) == set()
     assert len(text) < LARGEST_PAGE
     if route.endswith("_csv"):
@@ -102,6 +105,8 @@ def test_the_api_answers_with_json_that_is_ascii(hostile: Place) -> None:
         response = client.get(f"/api/v1/{path}", WINDOW if route.path.startswith("affected") else {})
         assert response.status_code in (200, 502, 503), (path, text_of(response)[:500])
         text = text_of(response)
+        if response.streaming:
+            assert AuditEntry.objects.latest("pk").action == "data.exported", path
         assert text.isascii(), path
         assert dangerous_in(text) == set(), path
         assert "html" not in response["Content-Type"], path

@@ -24,7 +24,7 @@ from monitoring.abandonment.words import next_of, standing_of
 from monitoring.alerts.models import Alert, Notification
 from opsconsole import estate
 from opsconsole.access import requires
-from opsconsole.csvfile import csv_response
+from opsconsole.downloads import csv_download
 from opsconsole.errors import UsageError
 from opsconsole.keyset import capped_count
 from opsconsole.words import machine_time
@@ -76,7 +76,8 @@ def tasks_csv(request: HttpRequest) -> StreamingHttpResponse:
     if not form.is_valid():
         raise UsageError(" ".join(str(error) for errors in form.errors.values() for error in errors))
     rows = form.narrow(TrackedTask.objects.all(), now).order_by("pk")[:CSV_ROWS]
-    return csv_response("tracked-tasks.csv", CSV_HEADER, _cells(rows.iterator(chunk_size=2_000), now))
+    cells = _cells(rows.iterator(chunk_size=2_000), now)
+    return csv_download(request, "tracked_tasks", "tracked-tasks.csv", CSV_HEADER, cells)
 
 
 def _cells(tasks: Iterator[TrackedTask], now: datetime) -> Iterator[tuple[object, ...]]:

@@ -22,7 +22,7 @@ from monitoring.records.standing import Standing, seen_sources
 from monitoring.records.tables import StatusTable
 from monitoring.records.views.common import page_content, standing_or_404
 from opsconsole.access import Scoping, requires
-from opsconsole.csvfile import csv_response
+from opsconsole.downloads import csv_download
 from opsconsole.errors import UnavailableError, UsageError
 from opsconsole.words import machine_time
 
@@ -115,9 +115,8 @@ def counts_csv(request: HttpRequest, name: str) -> StreamingHttpResponse:
     found = find(standing, asked, now)
     if found.problem:
         raise UnavailableError(found.problem.sentence)
-    return csv_response(
-        f"{name}-by-status.csv", CSV_HEADER, map(_cells, status_rows(standing, asked, found, None, now))
-    )
+    rows = map(_cells, status_rows(standing, asked, found, None, now))
+    return csv_download(request, f"records:{name}", f"{name}-by-status.csv", CSV_HEADER, rows)
 
 
 def _cells(row: Row) -> tuple[object, ...]:

@@ -25,10 +25,9 @@ from monitoring.records.stuck import StuckQuestion, StuckRecord, StuckRecords
 from monitoring.records.stuckpage import read_page
 from monitoring.records.tables import StuckTable
 from monitoring.records.views.common import page_content, standing_or_404
-from opsconsole import audit
 from opsconsole.access import Scoping, requires
 from opsconsole.audit import actor_of
-from opsconsole.csvfile import csv_response
+from opsconsole.downloads import csv_download
 from opsconsole.errors import ConsoleError, UsageError
 from opsconsole.keyset import page_size
 from opsconsole.words import machine_time
@@ -78,8 +77,7 @@ def records_csv(request: HttpRequest, name: str) -> StreamingHttpResponse:
     lines = _lines(standing, _question(request, standing, now), now)
     # The first line is read before anything is sent, so that a source in trouble is said and not half a file.
     first = list(islice(lines, 1))
-    audit.exported(request, f"{name}-stuck.csv", f"records:{name}")
-    return csv_response(f"{name}-stuck.csv", CSV_HEADER, chain(first, lines))
+    return csv_download(request, f"records:{name}", f"{name}-stuck.csv", CSV_HEADER, chain(first, lines))
 
 
 def _question(request: HttpRequest, standing: Standing, now: datetime) -> StuckQuestion:

@@ -17,7 +17,7 @@ from monitoring.schedules.tables import JobTable, RunTable
 from monitoring.schedules.views.common import job_or_404, missed_runs, next_due_times, with_last_run
 from opsconsole.access import requires
 from opsconsole.charts import BarChart, bar_chart
-from opsconsole.csvfile import csv_response
+from opsconsole.downloads import csv_download
 from opsconsole.keyset import capped_count
 from opsconsole.words import duration, machine_time, utc
 
@@ -85,7 +85,8 @@ def runs_csv(request: HttpRequest, name: str) -> HttpResponse | StreamingHttpRes
     if not form.is_valid():
         return render(request, "schedules/job.html", {"job": job, "form": form}, status=400)
     runs = form.narrow(Run.objects.filter(scheduled_job=job)).order_by("-pk")[:CSV_ROWS]
-    return csv_response(f"runs-of-{job.name}.csv", CSV_HEADER, _csv_rows(runs.iterator(chunk_size=2_000)))
+    rows = _csv_rows(runs.iterator(chunk_size=2_000))
+    return csv_download(request, f"scheduled_job:{job.name}", f"runs-of-{job.name}.csv", CSV_HEADER, rows)
 
 
 def _csv_rows(runs: Iterator[Run]) -> Iterator[Sequence[object]]:
