@@ -267,7 +267,7 @@ PARTS = {
     "schedules:run_live",
 }
 # Pages of somebody with a second factor, and of a plan that waits: the tests of signing in and of approval walk them.
-WITH_A_FACTOR = {
+BY_OTHER_TESTS = {
     "sync:plan_decide",
     "mfa_authenticate",
     "mfa_deactivate_totp",

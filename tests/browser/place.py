@@ -27,6 +27,8 @@ from opsconsole.demo.stack import Stack, Wish
 
 COMPANY = Size(organizations=48, tasks=4_000, largest=400)
 PATIENCE = 30.0
+APPROVED_ALONE = 25
+"""Organizations that one person may sync."""
 FIRST_WINDOW = datetime(2020, 5, 1, 12, 0, tzinfo=UTC)  # before the company's own history: nothing else is in there
 WINDOW = timedelta(minutes=10)
 
@@ -75,6 +77,10 @@ class Console:
         taken = tuple(next(self._organizations, None) for _ in range(count))
         assert None not in taken, "the company is too small for all tests"
         return tuple(organization for organization in taken if organization)
+
+    def all_organizations(self) -> list[UUID]:
+        with psycopg.connect(self._source_url) as source:
+            return [row[0] for row in source.execute("SELECT id FROM organizations ORDER BY id")]
 
     def lose(self, organizations: Sequence[UUID], each: int) -> Damage:
         """Complete `each` tasks of each organization and tell nobody, in a window that holds nothing else."""
@@ -150,6 +156,7 @@ def wait_for(condition: Callable[[], bool], what: str) -> None:
 def running_console(folder: Path) -> Iterator[Console]:
     """Start everything in `folder`, which must be one that every user may enter, and stop it again."""
     outer = {name: value for name, value in os.environ.items() if name not in GIVEN}
+    outer["APPROVAL_ABOVE_ORGANIZATIONS"] = str(APPROVED_ALONE)
     stack = Stack(Wish(folder, Plan(COMPANY, gap=0), port=0), say=lambda _: None, environment=outer)
     try:
         stack.start()

@@ -5,35 +5,27 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import cache
+from pathlib import Path
 
 import pytest
-from playwright.sync_api import BrowserContext, Page
+from playwright.sync_api import BrowserContext
 
-from tests.browser.axe import findings
-from tests.browser.pages import EXAMPLES, FILES, PARTS, POSTS, REDIRECTS, WITH_A_FACTOR, Example, named_routes
+from tests.browser.looks import wrong_with
+from tests.browser.pages import BY_OTHER_TESTS, EXAMPLES, FILES, PARTS, POSTS, REDIRECTS, Example, named_routes
 from tests.browser.scene import Scene
 from tests.browser.sessions import Sessions
 from tests.browser.watch import Watch
 
-WIDTHS = (1440, 400)
-STICKS_OUT = """
-() => {
-  const root = document.documentElement;
-  if (root.scrollWidth <= root.clientWidth) return [];
-  const scrolls = (one) =>
-    one && one !== root && (getComputedStyle(one).overflowX !== "visible" || scrolls(one.parentElement));
-  const wide = [...document.querySelectorAll("body *")].filter((one) =>
-    one.getBoundingClientRect().right > root.clientWidth + 1 && !scrolls(one.parentElement));
-  return [`the document is ${root.scrollWidth} wide`, ...wide.slice(0, 5).map((one) => one.outerHTML.slice(0, 120))];
-}
-"""
+OTHER_TESTS = ("test_signing_in.py", "test_approval.py")
 
 
 def test_every_route_is_walked_or_is_no_page() -> None:
     routes = set(named_routes())
     walked = {example.route for example in EXAMPLES}
-    assert routes - walked - REDIRECTS - PARTS - FILES - POSTS - WITH_A_FACTOR == set()
-    assert walked | REDIRECTS | PARTS | FILES | POSTS | WITH_A_FACTOR == routes
+    assert routes - walked - REDIRECTS - PARTS - FILES - POSTS - BY_OTHER_TESTS == set()
+    assert walked | REDIRECTS | PARTS | FILES | POSTS | BY_OTHER_TESTS == routes
+    theirs = "".join((Path(__file__).parent / name).read_text(encoding="utf-8") for name in OTHER_TESTS)
+    assert [route for route in BY_OTHER_TESTS if f'require_right(page, "{route}")' not in theirs] == []
     assert [name for name, count in Counter(example.name for example in EXAMPLES).items() if count > 1] == []
 
 
@@ -62,16 +54,3 @@ def test_page(example: Example, scene: Scene, context_of: Callable[[str | None],
     wrong = watch.found() + wrong_with(page)
     page.close()
     assert not wrong, "\n".join(wrong)
-
-
-def wrong_with(page: Page) -> list[str]:
-    """Everything that is wrong with what the page shows, in all four looks."""
-    wrong: list[str] = []
-    for width in WIDTHS:
-        page.set_viewport_size({"width": width, "height": 900})
-        page.emulate_media(color_scheme="light")
-        wrong += [f"{width} light: {text}" for text in findings(page)]
-        wrong += [f"{width}: {text}" for text in page.evaluate(STICKS_OUT)]
-        page.emulate_media(color_scheme="dark")  # colours are all that is different
-        wrong += [f"{width} dark: {text}" for text in findings(page, only_colours=True)]
-    return wrong

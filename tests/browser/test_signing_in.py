@@ -9,8 +9,8 @@ from allauth.mfa.totp.internal.auth import format_hotp_value, hotp_value
 from django.contrib.sessions.backends.db import SessionStore
 from playwright.sync_api import Page, expect
 
-from tests.browser.axe import findings
 from tests.browser.conftest import Open
+from tests.browser.looks import require_right, wrong_with
 from tests.browser.place import Console
 
 STEP = 30
@@ -42,10 +42,15 @@ def test_an_authenticator_app_from_adding_to_recovery(open_page: Open, console: 
     expect(page.get_by_role("heading", level=1)).to_have_text("Recovery codes")
     recovery = page.locator("pre").inner_text().split()
     assert len(recovery) == 10
+    require_right(page, "mfa_view_recovery_codes")
+    page.goto("/account/codes/new/")
+    require_right(page, "mfa_generate_recovery_codes")
+    page.goto("/account/app/remove/")
+    require_right(page, "mfa_deactivate_totp")
     page.get_by_role("button", name="Log out").click()
     log_in(page, console)
     expect(page.get_by_role("heading", level=1)).to_have_text("Second factor")
-    assert findings(page) == []
+    require_right(page, "mfa_authenticate")
     page.goto("/sync/jobs/")  # the password alone opens nothing
     expect(page.get_by_role("heading", level=1)).to_have_text("Second factor")
     page.get_by_label("Code").fill(code(secret, steps=1))  # a code works once; the next one is taken early
@@ -80,6 +85,11 @@ def test_a_passkey_logs_in_alone(open_page: Open, console: Console) -> None:
     page.get_by_label("Passwordless").check()
     page.get_by_role("button", name="Add").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Recovery codes")
+    ((passkey,),) = console.ask("SELECT id FROM mfa_authenticator WHERE type = 'webauthn'")
+    page.goto(f"{local}/account/passkeys/")
+    assert wrong_with(page) == []
+    page.goto(f"{local}/account/passkeys/{passkey}/remove/")
+    require_right(page, "mfa_remove_webauthn")
     page.get_by_role("button", name="Log out").click()
     page.get_by_role("button", name="Use a passkey").click()
     expect(page.locator(".person-name")).to_have_text("viewer")
@@ -94,7 +104,7 @@ def test_an_act_asks_again_after_a_while_and_keeps_what_was_typed(open_page: Ope
     age_sessions(console)
     page.get_by_role("button", name="Change limits").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Is it you?")
-    assert findings(page) == []
+    assert wrong_with(page) == []
     page.get_by_label("Password").fill("wrong")
     page.get_by_role("button", name="Confirm by password").click()
     expect(page.get_by_role("alert")).to_contain_text("ncorrect")

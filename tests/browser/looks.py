@@ -1,0 +1,40 @@
+"""A page in all four looks: light and dark, wide and narrow."""
+
+from __future__ import annotations
+
+from playwright.sync_api import Page
+
+from tests.browser.axe import findings
+
+WIDTHS = (1440, 400)
+STICKS_OUT = """
+() => {
+  const root = document.documentElement;
+  if (root.scrollWidth <= root.clientWidth) return [];
+  const scrolls = (one) =>
+    one && one !== root && (getComputedStyle(one).overflowX !== "visible" || scrolls(one.parentElement));
+  const wide = [...document.querySelectorAll("body *")].filter((one) =>
+    one.getBoundingClientRect().right > root.clientWidth + 1 && !scrolls(one.parentElement));
+  return [`the document is ${root.scrollWidth} wide`, ...wide.slice(0, 5).map((one) => one.outerHTML.slice(0, 120))];
+}
+"""
+
+
+def wrong_with(page: Page) -> list[str]:
+    """Everything that is wrong with what the page shows, in all four looks: findings of axe, what sticks out."""
+    wrong: list[str] = []
+    for width in WIDTHS:
+        page.set_viewport_size({"width": width, "height": 900})
+        page.emulate_media(color_scheme="light")
+        wrong += [f"{width} light: {text}" for text in findings(page)]
+        wrong += [f"{width}: {text}" for text in page.evaluate(STICKS_OUT)]
+        page.emulate_media(color_scheme="dark")  # colours are all that is different
+        wrong += [f"{width} dark: {text}" for text in findings(page, only_colours=True)]
+    return wrong
+
+
+def require_right(page: Page, route: str) -> None:
+    """For pages that only a test's own state shows; `route` is the name of its address (`pages.BY_OTHER_TESTS`)."""
+    assert wrong_with(page) == [], route
+    page.set_viewport_size({"width": WIDTHS[0], "height": 900})
+    page.emulate_media(color_scheme="light")
