@@ -100,6 +100,7 @@ class AuditEntry(models.Model):
             models.Index(fields=["trace_id"], name="audit_trace"),
             models.Index(fields=["actor", "-id"], name="audit_actor"),
             models.Index(fields=["action", "-id"], name="audit_action"),
+            models.Index(fields=["ticket", "-id"], name="audit_ticket", condition=~models.Q(ticket="")),
         ]
 
     def __str__(self) -> str:

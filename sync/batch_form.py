@@ -7,6 +7,7 @@ from typing import Any
 from django import forms
 
 from opsconsole.errors import UsageError
+from opsconsole.forms import ticket_field
 from opsconsole.times import Window, parse_time
 from sync.models import BatchOrder, Mode
 from sync.operations.batches import DEFAULT_SIZE, LARGEST_SIZE, BatchOptions
@@ -176,6 +177,7 @@ class ThrottleForm(forms.Form):
         help_text="Kept on the audit log.",
         error_messages={"required": "Say why, in a few words."},
     )
+    ticket = ticket_field()
 
 
 class StartForm(forms.Form):
@@ -187,6 +189,7 @@ class StartForm(forms.Form):
         help_text="Kept on the audit log.",
         error_messages={"required": "Say why: this publishes to customers, and the reason is kept on the audit log."},
     )
+    ticket = ticket_field()
     confirmation = forms.CharField(max_length=20, required=False, widget=forms.TextInput(attrs={"autocomplete": "off"}))
 
     def __init__(self, *args: Any, publishes: bool, number: str, **kwargs: Any) -> None:

@@ -8,8 +8,8 @@ from typing import Any, ClassVar
 
 from django import forms
 
-from opsconsole.audit import LONGEST_TICKET
 from opsconsole.errors import ConsoleError, UsageError
+from opsconsole.forms import ticket_field
 from sync.models import BatchState, Mode, SkipReason
 
 LARGEST_NUMBER = 2**63 - 1
@@ -67,7 +67,7 @@ class ReasonForm(forms.Form):
         help_text="Kept on the audit log: what would a colleague ask tomorrow?",
         error_messages={"required": "Say why, in a few words."},
     )
-    ticket = forms.CharField(required=False, max_length=LONGEST_TICKET, help_text="Its number in another system.")
+    ticket = ticket_field()
 
 
 class StepForm(ReasonForm):
@@ -78,7 +78,7 @@ class StepForm(ReasonForm):
 
 class OptionalReasonForm(forms.Form):
     reason = forms.CharField(required=False, max_length=LONGEST_REASON, help_text="Kept on the audit log.")
-    ticket = forms.CharField(required=False, max_length=LONGEST_TICKET, help_text="Its number in another system.")
+    ticket = ticket_field()
 
 
 class SkipForm(forms.Form):
@@ -90,3 +90,4 @@ class SkipForm(forms.Form):
         help_text="Kept on the skip list and on the audit log: what would a colleague ask tomorrow?",
         error_messages={"required": "Say why, in a few words."},
     )
+    ticket = ticket_field()

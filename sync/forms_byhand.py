@@ -10,6 +10,7 @@ from django.http import QueryDict
 
 from opsconsole import estate
 from opsconsole.errors import UsageError
+from opsconsole.forms import ticket_field
 from opsconsole.times import Window, parse_time
 from sync.forms import ANY, LONGEST_REASON
 from sync.index import MOST_SEARCHED
@@ -135,6 +136,7 @@ class SyncTasksForm(forms.Form):
 
     ids = forms.CharField(strip=False, widget=forms.HiddenInput)
     reason = reason_field(required=True)
+    ticket = ticket_field()
 
 
 class SyncWindowForm(WindowFields):
@@ -143,6 +145,7 @@ class SyncWindowForm(WindowFields):
     organization = organization_field()
     mode = forms.ChoiceField(choices=Mode.choices, initial=Mode.SYNC.value)
     reason = reason_field(required=False, help_text="Kept on the audit log. Needed to sync.")
+    ticket = ticket_field()
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -202,6 +205,7 @@ class SkipForm(forms.Form):
         widget=forms.Textarea(attrs={"rows": 2}),
         help_text="What would a colleague ask tomorrow?",
     )
+    ticket = ticket_field()
 
 
 class SkipFilter(forms.Form):
@@ -252,6 +256,7 @@ class ApplyForm(forms.Form):
     text = forms.CharField(strip=False, widget=forms.HiddenInput)
     digest = forms.CharField(max_length=64, widget=forms.HiddenInput)
     reason = reason_field(required=True)
+    ticket = ticket_field()
 
 
 class IdsForm(forms.Form):

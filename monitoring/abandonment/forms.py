@@ -16,6 +16,7 @@ from monitoring.abandonment.rules import DEFAULT, Aim, Aimed, Rules, Stage
 from monitoring.schedules.forms import MONO, DurationField, written
 from opsconsole import estate
 from opsconsole.errors import UsageError
+from opsconsole.forms import ticket_field
 from opsconsole.times import parse_time
 from sync.forms import LONGEST_REASON, ReasonForm
 
@@ -63,7 +64,7 @@ class KeepForm(ReasonForm):
         help_text="UTC: 2026-04-01 or 2026-04-01 12:00; within a year.",
         widget=forms.TextInput(attrs=MONO),
     )
-    field_order = ("until", "reason")
+    field_order = ("until", "reason", "ticket")
 
     def clean_until(self) -> datetime:
         try:
@@ -110,13 +111,14 @@ class PolicyForm(forms.Form):
         "Health counts after", DEFAULT.lasting, "A shorter recovery resets nothing.", least=timedelta(minutes=1)
     )
     reason = forms.CharField(max_length=LONGEST_REASON, required=False, help_text="Kept on the audit log.")
+    ticket = ticket_field()
 
     def __init__(self, data: Any = None, *, policy: Policy | None = None, saving: bool = False) -> None:
         super().__init__(data, initial=None if policy is None else initial_of(policy))
         self.fields["reason"].required = saving
 
     def values(self) -> dict[str, Any]:
-        return {name: value for name, value in self.cleaned_data.items() if name != "reason"}
+        return {name: value for name, value in self.cleaned_data.items() if name not in ("reason", "ticket")}
 
     def aimed(self) -> Aimed:
         given = self.cleaned_data

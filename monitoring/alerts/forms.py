@@ -14,6 +14,7 @@ from monitoring.alerts.models.channel import NAME_LENGTH
 from monitoring.alerts.operations.acting import LONGEST
 from monitoring.alerts.types import KINDS, Severity
 from monitoring.schedules.forms import DurationField
+from opsconsole.forms import ticket_field
 
 LONGEST_TEXT = 1_000
 ANY = [("", "Any")]
@@ -57,8 +58,9 @@ class MuteForm(ForSomeTime):
         required=False, max_length=SCOPE_LENGTH, help_text="Empty: any. With * at its end: whatever begins so."
     )
     reason = forms.CharField(max_length=LONGEST_TEXT, widget=forms.Textarea(attrs={"rows": 2}))
+    ticket = ticket_field()
 
-    field_order = ("kind", "scope", "span", "reason")
+    field_order = ("kind", "scope", "span", "reason", "ticket")
 
 
 class ChannelForm(forms.Form):

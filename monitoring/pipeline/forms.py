@@ -47,13 +47,14 @@ class LimitsForm(forms.Form):
     """One field for each limit, named as it is with `__` for the dot, and a reason."""
 
     reason = ReasonForm.base_fields["reason"]
+    ticket = ReasonForm.base_fields["ticket"]
 
     def __init__(self, *args: Any, now: Pipeline, **kwargs: Any) -> None:
         defaults = estate.current().pipeline
         initial = {field_name(limit): typed_value(limit, value_of(now, limit.name)) for limit in LIMITS}
         super().__init__(*args, **kwargs | {"initial": initial})
         own = {field_name(limit): LimitField(limit, value_of(defaults, limit.name)) for limit in LIMITS}
-        self.fields = own | {"reason": self.fields["reason"]}
+        self.fields = own | {name: self.fields[name] for name in ("reason", "ticket")}
 
     def values(self) -> dict[str, float | None]:
         return {limit.name: self.cleaned_data[field_name(limit)] for limit in LIMITS}

@@ -12,6 +12,7 @@ from monitoring.records.standing import Standing
 from monitoring.records.stuck import StuckQuestion
 from opsconsole import estate
 from opsconsole.errors import UsageError
+from opsconsole.forms import ticket_field
 from opsconsole.times import Window, parse_time
 from sync.forms import LONGEST_REASON
 from sync.operations.ids import organization_rules, require_keys
@@ -118,6 +119,7 @@ class LimitsForm(forms.Form):
         help_text="Kept on the audit log: what would a colleague ask tomorrow?",
         error_messages={"required": "Say why, in a few words."},
     )
+    ticket = ticket_field()
 
     def __init__(self, standing: Standing, data: Any = None) -> None:
         super().__init__(

@@ -16,6 +16,7 @@ from monitoring.schedules.models.scheduled_job import JOB_NAME, NAME_LENGTH
 from opsconsole.estate import units
 from opsconsole.estate.model import CatchUp
 from opsconsole.estate.schedule_reader import METHODS, MOST_RETRIES
+from opsconsole.forms import ticket_field
 
 ANY = [("", "Any")]
 LONGEST_REASON = 500
@@ -33,6 +34,7 @@ class RunNowForm(forms.Form):
 
     following = forms.BooleanField(required=False, label="And what follows, in order")
     reason = forms.CharField(max_length=LONGEST_REASON, required=False, help_text="Kept on the run and the audit log.")
+    ticket = ticket_field()
     key = forms.CharField(max_length=40, widget=forms.HiddenInput)
 
 
@@ -143,7 +145,8 @@ class JobForm(ScheduleFields):
     headers_env = TableField(
         required=False,
         label="Headers",
-        help_text='As JSON, each by the environment variable that holds its value: {"Authorization": "EXPORT_TOKEN"}.',
+        help_text='As JSON, each by the environment variable that holds its value: {"Authorization": "CALL_EXPORT"}. '
+        "The variable's name begins with CALL_.",
     )
     body = forms.CharField(required=False, widget=forms.Textarea(attrs=MONO | {"rows": 3}))
     expected_status = forms.IntegerField(required=False, help_text="Empty: any from 200 to 299.")

@@ -28,6 +28,7 @@ class EntryOut(Schema):
     action: str = Field(examples=["batch.started"])
     subject: str = Field(examples=["batch:12"])
     reason: str
+    ticket: str
     trace_id: UUID | None
     details: dict[str, Any]
 
@@ -38,6 +39,7 @@ class EntryFilters(Schema):
     actor: str | None = Field(None, max_length=150)
     action: str | None = Field(None, max_length=60)
     subject: str | None = Field(None, max_length=200)
+    ticket: str | None = Field(None, max_length=100)
     trace_id: UUID | None = None
 
 

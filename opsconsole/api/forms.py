@@ -8,6 +8,7 @@ from django import forms
 from django.contrib.auth.models import Permission
 
 from opsconsole.api.tokens import LONGEST_LIFE_DAYS, grantable
+from opsconsole.forms import ticket_field
 from opsconsole.models import User
 
 DEFAULT_DAYS = 90
@@ -62,3 +63,4 @@ class RevokeForm(forms.Form):
         help_text="Kept on the audit log: what would a colleague ask tomorrow?",
         error_messages={"required": "Say why, in a few words."},
     )
+    ticket = ticket_field()

@@ -6,8 +6,9 @@ call `operations/` and have no logic of their own.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, TypeVar
 
 from django.http import HttpRequest
@@ -16,7 +17,7 @@ from pydantic import StringConstraints
 
 from opsconsole.access import Permission, Scoping
 from opsconsole.api.caller import caller_of
-from opsconsole.audit import Actor
+from opsconsole.audit import LONGEST_TICKET, Actor
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -29,12 +30,20 @@ Number = Annotated[int, Path(ge=1, le=LARGEST_NUMBER, example=12)]
 Why = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=LONGEST_REASON)]
 
 
+Ticket = Annotated[str, StringConstraints(strip_whitespace=True, max_length=LONGEST_TICKET)]
+"""What an act is for, in another system. `actor_of` takes it from the body, so that it is on the act's audit row."""
+
+
 class Reason(Schema):
-    """Why something is done, for the audit log."""
+    """Why something is done, and for which ticket, for the audit log."""
 
     reason: Why
+    ticket: Ticket = ""
 
-    model_config = {"extra": "forbid", "json_schema_extra": {"example": {"reason": "The customer asked; OPS-123."}}}
+    model_config = {
+        "extra": "forbid",
+        "json_schema_extra": {"example": {"reason": "The customer asked.", "ticket": "OPS-123"}},
+    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,4 +115,12 @@ def declared() -> tuple[Routes, ...]:
 
 def actor_of(request: HttpRequest) -> Actor:
     """Who acts, for the operation and its audit row."""
-    return caller_of(request).actor
+    return replace(caller_of(request).actor, ticket=_ticket_of(request))
+
+
+def _ticket_of(request: HttpRequest) -> str:
+    """Of a body whose schema has one, and which was found right."""
+    if b'"ticket"' not in request.body:
+        return ""
+    body = json.loads(request.body)
+    return str(body.get("ticket", "")).strip() if isinstance(body, dict) else ""

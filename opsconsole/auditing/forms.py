@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from django import forms
 from django.db.models import QuerySet
 
-from opsconsole.audit import Door
+from opsconsole.audit import LONGEST_TICKET, Door
 from opsconsole.errors import UsageError
 from opsconsole.models import AuditEntry
 from opsconsole.times import parse_time
@@ -25,11 +25,13 @@ class AuditFilter(forms.Form):
         "subject": "subject",
         "trace": "trace_id",
         "door": "door",
+        "ticket": "ticket",
     }
 
     actor = forms.CharField(required=False, max_length=150, label="Who")
     action = forms.CharField(required=False, max_length=60, label="What", help_text="Such as batch.started.")
     subject = forms.CharField(required=False, max_length=200, label="On what", help_text="Such as job:12.")
+    ticket = forms.CharField(required=False, max_length=LONGEST_TICKET, help_text="Such as OPS-41.")
     trace = forms.UUIDField(required=False, label="Trace", error_messages={"invalid": "A trace id is a UUID."})
     door = forms.ChoiceField(choices=DOORS, required=False, label="By")
     start = forms.CharField(required=False, max_length=40, label="From", help_text="UTC, or with a zone.")

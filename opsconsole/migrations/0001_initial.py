@@ -295,6 +295,12 @@ class Migration(migrations.Migration):
             index=models.Index(fields=["action", "-id"], name="audit_action"),
         ),
         migrations.AddIndex(
+            model_name="auditentry",
+            index=models.Index(
+                condition=models.Q(("ticket", ""), _negated=True), fields=["ticket", "-id"], name="audit_ticket"
+            ),
+        ),
+        migrations.AddIndex(
             model_name="idempotentcall",
             index=models.Index(fields=["begun_at"], name="idempotent_call_age"),
         ),

@@ -16,7 +16,7 @@ from opsconsole.access import Scoping
 from opsconsole.api.filters import filled
 from opsconsole.api.paging import Page, PagingQuery, page
 from opsconsole.api.problems import ProblemError
-from opsconsole.api.routes import LARGEST_NUMBER, Number, Reason, Routes, Why, actor_of
+from opsconsole.api.routes import LARGEST_NUMBER, Number, Reason, Routes, Ticket, Why, actor_of
 from opsconsole.audit import Actor
 from sync.access import CANCEL, RUN, VIEW
 from sync.endpoints.common import Between, Body
@@ -84,6 +84,7 @@ class StartNow(Options):
     """Plan and start in one go, from the staged set."""
 
     reason: Why
+    ticket: Ticket = ""
     confirmation: str = Field("", max_length=20, description="The number of organizations, where there are very many.")
 
 

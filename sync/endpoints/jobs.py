@@ -12,7 +12,7 @@ from ninja import Field, ModelSchema, Query, Schema
 from opsconsole.access import Scoping
 from opsconsole.api.filters import filled
 from opsconsole.api.paging import Page, PagingQuery, page
-from opsconsole.api.routes import Number, Reason, Routes, Why, actor_of
+from opsconsole.api.routes import Number, Reason, Routes, Ticket, Why, actor_of
 from sync.access import CANCEL, RUN, SKIP, VIEW
 from sync.engine.rows import DriftKind
 from sync.job_form import DriftFilter, JobFilter
@@ -131,6 +131,7 @@ class SkipJob(Schema):
     """Why the organization is left out from now on."""
 
     why: SkipReason = SkipReason.OTHER
+    ticket: Ticket = ""
     note: Why = Field(examples=["Its tasks make every worker run out of memory; to be synced by window."])
 
     model_config = {"extra": "forbid"}

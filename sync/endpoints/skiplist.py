@@ -11,7 +11,7 @@ from ninja import Field, Query, Schema
 from opsconsole.access import Scoping
 from opsconsole.api.filters import filled
 from opsconsole.api.paging import Page, PagingQuery, page
-from opsconsole.api.routes import LARGEST_NUMBER, Reason, Routes, Why, actor_of
+from opsconsole.api.routes import LARGEST_NUMBER, Reason, Routes, Ticket, Why, actor_of
 from sync.access import SKIP, VIEW
 from sync.endpoints.common import Body, Organizations
 from sync.forms_byhand import SkipFilter
@@ -49,6 +49,7 @@ class Skip(Body):
     organizations: Organizations
     why: SkipReason = SkipReason.BY_HAND
     note: Why
+    ticket: Ticket = ""
 
 
 class Skipped(Schema):

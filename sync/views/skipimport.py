@@ -80,8 +80,7 @@ def skip_apply(request: HttpRequest) -> HttpResponse:
             plan = apply_import(text, values["digest"], actor_of(request), values["reason"])
         except ListChangedError as changed:
             messages.warning(request, str(changed))
-            initial = {"text": text, "digest": changed.plan.digest, "reason": values["reason"]}
-            fresh = ApplyForm(initial=initial)
+            fresh = ApplyForm(initial=values | {"text": text, "digest": changed.plan.digest})
             return _preview(request, ImportForm(initial={"text": text}), text, changed.plan, fresh)
         messages.success(request, f"Imported: {plan.sentence()}")
         return redirect("sync:skipped")

@@ -29,6 +29,8 @@ def entries() -> None:
     [
         ("", {"batch.started", "pipeline.limits_changed"}),
         ("actor=ada", {"batch.started"}),
+        ("ticket=OPS-41", {"batch.started"}),
+        ("ticket=OPS-4", set()),
         ("subject=pipeline", {"pipeline.limits_changed"}),
         (f"trace={TRACE}", {"batch.started"}),
         ("door=command", {"pipeline.limits_changed"}),

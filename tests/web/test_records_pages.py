@@ -358,7 +358,7 @@ def test_an_administrator_changes_window_and_limits(files: Files) -> None:
     add(files, "processing", 100, 40)
     assert "Nothing is stuck" in plain(text_of(client, f"{PAGE}stuck/"))
     # Back to the estate's.
-    assert client.post(f"{PAGE}limits/reset/", {"reset-reason": "it was a mistake"}).status_code == 302
+    assert client.post(f"{PAGE}limits/reset/", {"reason": "it was a mistake"}).status_code == 302
     assert not ChangedLimits.objects.exists()
     assert AuditEntry.objects.filter(action="record_limits.reset", reason="it was a mistake").exists()
     assert "CSV of all 1" in plain(text_of(client, f"{PAGE}stuck/"))
@@ -393,7 +393,7 @@ def test_nobody_else_changes_limits() -> None:
         client = client_of(role)
         assert client.get(f"{PAGE}limits/").status_code == 403
         assert client.post(f"{PAGE}limits/", {"older": "1m", "reason": "x"}).status_code == 403
-        assert client.post(f"{PAGE}limits/reset/", {"reset-reason": "x"}).status_code == 403
+        assert client.post(f"{PAGE}limits/reset/", {"reason": "x"}).status_code == 403
         assert "Window and limits" not in text_of(client, PAGE)
 
 

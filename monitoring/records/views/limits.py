@@ -29,7 +29,7 @@ def change(request: HttpRequest, name: str) -> HttpResponse:
         )
         messages.success(request, f"Window and limits of {standing.source.label} are changed, for everybody.")
         return redirect("records:breakdown", name)
-    content = page_content(request, standing, "limits") | {"form": form, "reset_form": ReasonForm(prefix="reset")}
+    content = page_content(request, standing, "limits") | {"form": form, "reset_form": ReasonForm(auto_id="reset-%s")}
     return render(request, "records/limits.html", content, status=400 if form.errors else 200)
 
 
@@ -38,7 +38,7 @@ def change(request: HttpRequest, name: str) -> HttpResponse:
 def reset(request: HttpRequest, name: str) -> HttpResponseRedirect:
     """Back to the estate's."""
     standing = standing_or_404(name)
-    form = ReasonForm(request.POST, prefix="reset")
+    form = ReasonForm(request.POST)
     if not form.is_valid():
         messages.error(request, "Say why, in a few words; nothing was changed.")
     elif limits.reset(standing.source, actor_of(request), form.cleaned_data["reason"]):
