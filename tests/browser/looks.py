@@ -35,6 +35,7 @@ def wrong_with(page: Page) -> list[str]:
 
 def require_right(page: Page, route: str) -> None:
     """For pages that only a test's own state shows; `route` is the name of its address (`pages.BY_OTHER_TESTS`)."""
-    assert wrong_with(page) == [], route
+    wrong = wrong_with(page)
+    assert not wrong, f"{route}: " + "\n".join(wrong)
     page.set_viewport_size({"width": WIDTHS[0], "height": 900})
     page.emulate_media(color_scheme="light")
