@@ -148,12 +148,24 @@ def may_open(user: Any, view: Any) -> bool:
 
 
 def answered_within(held: scope.Scope, act: Callable[[], HttpResponseBase]) -> HttpResponseBase:
-    """The answer of `act`, made within the scope `held`, and so is what it streams later."""
-    with scope.within(held):
-        response = act()
+    """The answer of `act`, made within the scope `held`, and so is what it streams later; a list's file, too, which
+    the view raises in place of its page."""
+    # Here and not above: it writes on the audit log, a model.
+    from opsconsole.downloads import DownloadInstead
+
+    try:
+        with scope.within(held):
+            response = act()
+    except DownloadInstead as instead:
+        _hold(instead.response, held)
+        raise
+    _hold(response, held)
+    return response
+
+
+def _hold(response: HttpResponseBase, held: scope.Scope) -> None:
     if isinstance(response, StreamingHttpResponse) and held.limited:
         response.streaming_content = scope.held(held, response.streaming_content)  # type: ignore[arg-type]
-    return response
 
 
 def public(why: str) -> Callable[[View[P]], View[P]]:

@@ -78,7 +78,9 @@ class RemindersField(forms.CharField):
 
     def clean(self, value: Any) -> list[int]:
         one = DurationField(least=timedelta(hours=1), most=90 * DAY)
-        hours = {round((one.clean(text) or DAY).total_seconds() / 3_600) for text in value.replace(",", " ").split()}
+        hours = {
+            round((one.clean(text) or DAY).total_seconds() / 3_600) for text in (value or "").replace(",", " ").split()
+        }
         if len(hours) > 5:  # noqa: PLR2004
             raise forms.ValidationError("5 at most.")
         return sorted(hours, reverse=True)

@@ -16,6 +16,7 @@ from django.utils.safestring import SafeString
 
 from opsconsole import guide, navigation, words
 from opsconsole.access import ROLE_ORDER
+from opsconsole.scoping import is_limited_anywhere
 from opsconsole.tones import Tone
 
 register = template.Library()
@@ -154,9 +155,10 @@ def help_link(context: Context) -> dict[str, Any]:
 
 @register.simple_tag
 def role_of(user: Any) -> str:
-    """The highest role of a person, as one word. One query."""
+    """The highest role of a person, and whether some of what they hold is limited. One query."""
     if user.is_superuser:
         return "Superuser"
     names = set(user.groups.values_list("name", flat=True))
     held = [role for role in ROLE_ORDER if role.value in names]
-    return held[-1].value.capitalize() if held else "No role"
+    role = held[-1].value.capitalize() if held else "No role"
+    return f"{role}, limited" if is_limited_anywhere(user) else role

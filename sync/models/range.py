@@ -9,7 +9,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Now
 
 from opsconsole.tones import Tone
-from sync.models.job import Job
+from sync.models.job import Job, OfJobManager
 
 
 class RangeState(models.TextChoices):
@@ -66,6 +66,9 @@ class RangeQuerySet(models.QuerySet["JobRange"]):
         return self.running().filter(heartbeat_at__lt=Now() - timedelta(seconds=seconds))
 
 
+RangeManager = OfJobManager.from_queryset(RangeQuerySet)
+
+
 class JobRange(models.Model):
     """The tasks of a job's organization with keys in (lower, upper]; None leaves that end open.
 
@@ -88,7 +91,7 @@ class JobRange(models.Model):
     drift = models.BigIntegerField(default=0)
     published = models.BigIntegerField(default=0)
 
-    objects = RangeQuerySet.as_manager()
+    objects = RangeManager()
 
     class Meta:
         default_permissions = ()

@@ -6,7 +6,7 @@ from django.db import models
 from django.db.models import F, Q, Value
 from django.db.models.functions import Coalesce, Concat, Now
 
-from sync.models.job import Job
+from sync.models.job import Job, OfJobManager
 
 
 class Step(models.TextChoices):
@@ -51,6 +51,9 @@ def _with(sentence: str) -> Concat:
     return Concat(F("evidence"), Value(f"{sentence}\n"))
 
 
+StopStepManager = OfJobManager.from_queryset(StopStepQuerySet)
+
+
 class StopStep(models.Model):
     """One step asked of one attempt. `attempt` is the job's fence then; `evidence` has a sentence in each line.
 
@@ -68,7 +71,7 @@ class StopStep(models.Model):
     ended_at = models.DateTimeField(null=True)
     evidence = models.TextField(blank=True)
 
-    objects = StopStepQuerySet.as_manager()
+    objects = StopStepManager()
 
     class Meta:
         default_permissions = ()

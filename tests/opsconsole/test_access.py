@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 from django.apps import apps
 from django.contrib.auth.models import Group, Permission
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.test import RequestFactory
 
-from opsconsole import access
-from opsconsole.access import ROLE_ORDER, Role, declared_permissions, grant_roles, held_by, requires
+from opsconsole import access, scope
+from opsconsole.access import ROLE_ORDER, Role, answered_within, declared_permissions, grant_roles, held_by, requires
+from opsconsole.downloads import DownloadInstead
 from opsconsole.models import USE_CONSOLE, User
 
 
@@ -85,3 +86,24 @@ class TestRequires:
 
     def test_says_on_the_view_what_it_needs(self) -> None:
         assert page.permission == USE_CONSOLE  # type: ignore[attr-defined]
+
+
+def test_what_an_answer_streams_is_asked_within_the_scope_that_it_was_made_in() -> None:
+    """A file's rows are read when the request has been left."""
+    held = scope.Scope(frozenset({"a"}))
+
+    def parts() -> Iterator[bytes]:
+        for _ in range(2):
+            yield str(scope.current() is held).encode()
+
+    answer = answered_within(held, lambda: StreamingHttpResponse(parts()))
+    assert isinstance(answer, StreamingHttpResponse)
+    assert list(answer.streaming_content) == [b"True", b"True"]  # type: ignore[arg-type]
+    with pytest.raises(DownloadInstead) as raised:
+        answered_within(held, lambda: _raise(DownloadInstead(StreamingHttpResponse(parts()))))
+    assert list(raised.value.response.streaming_content) == [b"True", b"True"]  # type: ignore[arg-type]
+    assert scope.current() is scope.UNLIMITED
+
+
+def _raise(error: Exception) -> HttpResponse:
+    raise error

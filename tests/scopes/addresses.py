@@ -48,6 +48,10 @@ class Address:
         values = iter([str(getattr(things, kind or "")) for kind in self.kinds])
         return "/" + PARAMETER.sub(lambda _: next(values), self.route)
 
+    def of_anything(self) -> str:
+        """With values that no row has, and that the converters let through."""
+        return "/" + re.sub(r"<int:\w+>|\{\w+\}", "999999", re.sub(r"<(?:slug|str|path):\w+>", "x", self.route))
+
     @property
     def of_api(self) -> bool:
         return self.route.startswith(API)

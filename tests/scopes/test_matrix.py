@@ -11,12 +11,14 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from django.db import transaction
+from django.db import connection, transaction
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from monitoring.schedules.models import Run
 from opsconsole.access import Scoping
+from opsconsole.models import GroupScope
 from tests.api.callers import Program, token_of
 from tests.hardened.doors import text_of
 from tests.hardened.test_reading import fingerprints
@@ -160,13 +162,24 @@ def test_lists_and_files_leave_out_what_lies_outside(place: Place, page: Client,
     assert wrong == []
 
 
+def test_the_file_of_each_list_leaves_out_what_its_page_does(place: Place, page: Client) -> None:
+    files, wrong = [], []
+    for one in (one for one in (*LISTS, *OF_OBJECTS) if one.method == "GET" and not one.of_api):
+        answer = page.get(one.of(place.inside), {"csv": "1"})
+        text, is_file = text_of(answer), answer.headers["Content-Type"].startswith("text/csv")
+        files += [one.route] if is_file else []
+        if any(word in text for word in place.telltale) or (
+            is_file and one.route in LISTING and INSIDE not in text and place.inside.organization not in text
+        ):
+            wrong.append(str(one))
+    assert wrong == []
+    assert {"sync/jobs/", "sync/staged/", "sync/batches/<int:number>/"} <= set(files)
+
+
 def test_what_concerns_everything_is_refused_with_a_sentence(place: Place, page: Client, program: Program) -> None:
     wrong = []
     for one in CLOSED:
-        path = "/" + one.route if not one.kinds else None
-        if path is None:
-            continue
-        answer = ask(one, path, page, program)
+        answer = ask(one, one.of_anything(), page, program)
         if answer.status_code != 403 or "this concerns all of them" not in text_of(answer):
             wrong.append((str(one), answer.status_code))
     assert wrong == []
@@ -175,6 +188,21 @@ def test_what_concerns_everything_is_refused_with_a_sentence(place: Place, page:
         "this concerns all of them"
         in Client(headers={"authorization": f"Bearer {program.secret}"}).get("/metrics").json()["detail"]
     )
+
+
+def test_to_be_limited_costs_one_query(place: Place, page: Client) -> None:
+    """Of each page: beside the same person without limits, and however much is left out."""
+    pages = [one for one in (*LISTS, *OF_OBJECTS) if one.method == "GET" and not one.of_api]
+    limited = {one: _queries(page, one, place) for one in pages}
+    GroupScope.objects.all().delete()
+    everything = {one: _queries(page, one, place) for one in pages}
+    assert [str(one) for one in pages if limited[one] > everything[one] + 1] == []
+
+
+def _queries(page: Client, one: Address, place: Place) -> int:
+    with CaptureQueriesContext(connection) as counted:
+        text_of(page.get(one.of(place.inside)))
+    return len(counted)
 
 
 def test_the_administration_is_closed_to_whoever_is_limited(place: Place) -> None:
