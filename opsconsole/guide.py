@@ -62,6 +62,8 @@ CHAPTERS = {
     "mfa": "your-account",
     "account": "your-account",
     "session": "your-account",
+    "preferences": "your-account",
+    "filter": "your-account",
 }
 """Beginnings of the names of pages' routes, and the chapter of the guide; the longest that fits holds."""
 

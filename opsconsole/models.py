@@ -14,7 +14,12 @@ from opsconsole.scoping import ScopedManager
 
 
 class User(AbstractUser):
-    """A person of the support staff. Our own class from the start: Django cannot swap it in later."""
+    """A person of the support staff. Our own class from the start: Django cannot swap it in later.
+
+    `zone` is the time zone in which pages show times to them beside UTC; empty: the browser's.
+    """
+
+    zone = models.CharField(max_length=64, blank=True)
 
     class Meta:
         permissions = [("use_console", "Can open the console"), ("view_metrics", "Can read the metrics")]
@@ -45,6 +50,26 @@ class GroupScope(models.Model):
     @property
     def scope(self) -> Scope:
         return Scope(frozenset(self.organizations) or None, frozenset(self.record_sources) or None)
+
+
+class SavedFilter(models.Model):
+    """A list as somebody wants to see it again: the address of its page, and what is asked there."""
+
+    owner = models.ForeignKey(User, on_delete=models.CASCADE, related_name="saved_filters", db_index=False)
+    page = models.CharField(max_length=200)
+    name = models.CharField(max_length=60)
+    query = models.CharField(max_length=2_000)
+
+    class Meta:
+        default_permissions = ()
+        constraints = [models.UniqueConstraint(fields=["owner", "page", "name"], name="filter_name_per_page")]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def address(self) -> str:
+        return f"{self.page}?{self.query}"
 
 
 class Lease(models.Model):

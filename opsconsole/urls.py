@@ -3,7 +3,7 @@
 from django.contrib import admin
 from django.urls import include, path
 
-from opsconsole import views
+from opsconsole import preferences, views
 from opsconsole.api import pages as token_pages
 from opsconsole.api import site as api
 from opsconsole.auditing import pages as audit_pages
@@ -24,6 +24,9 @@ urlpatterns = [
     path("livez", views.livez, name="livez"),
     path("help/", help_page, name="help_guide"),
     path("help/<slug:name>/", help_page, name="help"),
+    path("account/preferences/", preferences.preferences, name="preferences"),
+    path("account/filters/save/", preferences.save, name="filter_save"),
+    path("account/filters/<int:number>/remove/", preferences.remove, name="filter_remove"),
     path("search/", search_page, name="search"),
     path("trace/", trace_page, name="trace"),
     path("metrics", metrics_page, name="metrics"),

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import Any, Protocol, runtime_checkable
+from urllib.parse import urlencode
 
 from django import template
 from django.contrib.messages import constants
 from django.contrib.messages.storage.base import Message
 from django.forms import BoundField, CheckboxInput
-from django.http import HttpRequest
+from django.http import HttpRequest, QueryDict
 from django.template import Context
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from opsconsole import guide, navigation, words
+from opsconsole import guide, navigation, preferences, words
 from opsconsole.access import ROLE_ORDER
 from opsconsole.scoping import is_limited_anywhere
 from opsconsole.tones import Tone
@@ -151,6 +152,24 @@ def help_link(context: Context) -> dict[str, Any]:
     """The question mark of a page, which opens its chapter of the docs."""
     match = context["request"].resolver_match
     return {"address": guide.address_for(match.view_name if match else "")}
+
+
+@register.inclusion_tag("components/saved_filters.html", takes_context=True)
+def saved_filters(context: Context) -> dict[str, Any]:
+    """Somebody's own filters of this list, and the way to keep the present one. One query."""
+    request: HttpRequest = context["request"]
+    asked = request.GET.copy()
+    for name in preferences.OF_ONE_LOOK:
+        asked.pop(name, None)
+    asked = QueryDict(urlencode([(name, value) for name, values in asked.lists() for value in values if value]))
+    found = preferences.filters_of(request)
+    current = asked.urlencode()
+    return {
+        "filters": [(one, one.query == current) for one in found],
+        "query": current,
+        "page": request.path,
+        "csrf_token": context.get("csrf_token"),
+    }
 
 
 @register.simple_tag

@@ -1,13 +1,11 @@
 // Times are UTC in the page; here each gets the reader's own zone beside it or on hover.
 "use strict";
 (() => {
-  const zone = Intl.DateTimeFormat().resolvedOptions().timeZone || "local time";
-  const two = (number) => String(number).padStart(2, "0");
-
-  function local(moment) {
-    const day = `${moment.getFullYear()}-${two(moment.getMonth() + 1)}-${two(moment.getDate())}`;
-    return `${day} ${two(moment.getHours())}:${two(moment.getMinutes())}:${two(moment.getSeconds())}`;
-  }
+  const zone = document.documentElement.dataset.zone || Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC";
+  // Swedish writes times as yyyy-mm-dd hh:mm:ss.
+  const written = new Intl.DateTimeFormat("sv-SE", { timeZone: zone, dateStyle: "short", timeStyle: "medium" });
+  const utc = new Intl.DateTimeFormat("sv-SE", { timeZone: "UTC", dateStyle: "short", timeStyle: "medium" });
+  const local = (moment) => written.format(moment);
 
   function ago(moment) {
     const seconds = Math.round((Date.now() - moment) / 1000);
@@ -23,7 +21,7 @@
     element.dataset.utc ??= element.title;
     element.title = `${element.dataset.utc}\n${local(moment)} ${zone}\n${ago(moment)}`;
     const beside = element.nextElementSibling;
-    const same = moment.getTimezoneOffset() === 0;
+    const same = local(moment) === utc.format(moment);
     if (beside?.classList.contains("when-local")) beside.textContent = same ? "" : `${local(moment).slice(11)} ${zone}`;
   }
 

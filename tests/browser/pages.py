@@ -92,6 +92,7 @@ EXAMPLES = (
     Example("affected-estimate", "sync:affected_estimate", (run,)),
     Example("affected-why", "sync:affected_why", (run, organization)),
     Example("account", "mfa_index"),
+    Example("account-preferences", "preferences"),
     Example("account-password", "account_change_password"),
     Example("account-app", "mfa_activate_totp"),
     Example("account-passkeys", "mfa_list_webauthn"),

@@ -37,7 +37,8 @@ WITHOUT_ELEVATION = {
     # One's own way in: these ask by themselves, for looking as well; ending one's own session needs none.
     *("account/", "account/app/", "account/app/remove/", "account/codes/", "account/codes/new/", "account/passkeys/"),
     *("account/passkeys/<int:pk>/remove/", "account/passkeys/add/", "account/password/"),
-    "account/sessions/<int:number>/end/",
+    *("account/sessions/<int:number>/end/", "account/preferences/", "account/filters/save/"),
+    "account/filters/<int:number>/remove/",
     # Alerts are handled, nothing is done about their subjects.
     *("alerts/<int:number>/acknowledge/", "alerts/<int:number>/note/", "alerts/<int:number>/unacknowledge/"),
     *("alerts/mutes/<int:number>/lift/", "alerts/mutes/add/", "alerts/outbox/<int:number>/again/"),
