@@ -8,7 +8,7 @@ class OpsconsoleConfig(AppConfig):
 
     def ready(self) -> None:
         # What is not used here registers itself on import: system checks, the workers' watch, what is kept how long.
-        from opsconsole import access, checks, spans, telemetry  # noqa: F401
+        from opsconsole import access, checks, restoring, spans, telemetry  # noqa: F401
         from opsconsole.api import retention as api_retention  # noqa: F401
         from opsconsole.clock import outside, watch  # noqa: F401
         from opsconsole.signin import events, retention  # noqa: F401

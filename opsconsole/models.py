@@ -167,4 +167,22 @@ class PruneCount(models.Model):
         return f"{self.rows} {self.what}"
 
 
+class RestoreHold(models.Model):
+    """The database was restored, and nobody has looked yet: messages and disablings wait. One row at most."""
+
+    one = models.BooleanField(primary_key=True, default=True)
+    made_at = models.DateTimeField(db_default=Now())
+    made_by = models.CharField(max_length=150)
+    reason = models.TextField()
+    lost_since = models.DateTimeField()
+    lost_until = models.DateTimeField()
+
+    class Meta:
+        default_permissions = ()
+        constraints = [models.CheckConstraint(condition=models.Q(one=True), name="one_hold_at_most")]
+
+    def __str__(self) -> str:
+        return f"Held since {self.made_at:%Y-%m-%d %H:%M}"
+
+
 VIEW_AUDIT = permission("opsconsole.view_auditentry", Role.VIEWER)

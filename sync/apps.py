@@ -7,7 +7,7 @@ class SyncConfig(AppConfig):
 
     def ready(self) -> None:
         from opsconsole.worker import work_horse_ended, work_horse_killed, work_horse_signalled
-        from sync import access, duties, retention  # noqa: F401  (they register themselves)
+        from sync import access, duties, restoring, retention  # noqa: F401  (they register themselves)
         from sync.operations.batches import close_when_last_job_ended
         from sync.operations.ladder import record_exit, record_signal
         from sync.operations.skiplist import resolve_when_synced

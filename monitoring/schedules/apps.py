@@ -7,4 +7,4 @@ class SchedulesConfig(AppConfig):
 
     def ready(self) -> None:
         # They declare permissions, operations, system checks, what the clock does, and the overview's signals.
-        from monitoring.schedules import access, builtin, carrier, checks, duties, readings, retention  # noqa: F401
+        from monitoring.schedules import access, builtin, carrier, checks, duties, readings, restoring, retention  # noqa: F401

@@ -52,6 +52,10 @@ class RangeQuerySet(models.QuerySet["JobRange"]):
         bad_ends = F("bad_ends") + 1 if badly else F("bad_ends")
         return bool(held.update(state=RangeState.WAITING, heartbeat_at=None, bad_ends=bad_ends))
 
+    def outdate(self, by: int) -> int:
+        """Raise the fences of ranges that nobody has. Returns how many the database changed."""
+        return self.waiting().update(fence=F("fence") + by)
+
     def waiting(self) -> RangeQuerySet:
         return self.filter(state=RangeState.WAITING)
 

@@ -118,6 +118,11 @@ class JobQuerySet(models.QuerySet["Job"]):
         held = self.filter(pk=job_id, fence=fence, state=JobState.RUNNING)
         return bool(held.update(state=JobState.RETRYING, heartbeat_at=None, not_before=Now() + delay, **fields))
 
+    def outdate(self, by: int) -> int:
+        """Raise the fences of jobs that no attempt holds: what an attempt of before still writes finds no row. Returns
+        how many the database changed."""
+        return self.filter(state__in=WAITING_STATES).update(fence=F("fence") + by)
+
     def cancel_waiting(self) -> int:
         """Cancel what no worker holds, at once. Returns how many the database changed."""
         return self.filter(state__in=WAITING_STATES).update(state=JobState.CANCELLED, ended_at=Now(), not_before=None)

@@ -33,6 +33,7 @@ from opsconsole import audit
 from opsconsole.clock.asking import Questions
 from opsconsole.errors import ConsoleError, UnavailableError, UsageError
 from opsconsole.estate.model import TrackedSource
+from opsconsole.restoring import is_held
 
 logger = logging.getLogger(__name__)
 
@@ -91,7 +92,10 @@ def ask_undo(task: TrackedTask, actor: audit.Actor, reason: str, now: datetime) 
 
 
 def work_off(now: datetime) -> int:
-    """Try everything that is due, at most 20. Returns how many were tried."""
+    """Try everything that is due, at most 20. Returns how many were tried; none after a restore, until somebody has
+    looked."""
+    if is_held():
+        return 0
     due = _due(now).order_by("due_at", "pk")
     return sum(attempt(number, now) for number in list(due.values_list("pk", flat=True)[:PER_ROUND]))
 

@@ -22,6 +22,7 @@ from monitoring.alerts.operations.settling import settle_delivered, settle_faile
 from monitoring.alerts.operations.telling import destination_name
 from monitoring.alerts.sending import Failure, Message, Target, send
 from monitoring.alerts.texts import render
+from opsconsole.restoring import is_held
 
 logger = logging.getLogger(__name__)
 
@@ -47,8 +48,11 @@ class Claimed:
 def deliver(now: datetime, *, only: Alert | None = None) -> int:
     """One round: at most one message for each destination that has some. Returns how many were delivered.
 
-    `only`: of this alert and no other, for who sends when the clock cannot.
+    `only`: of this alert and no other, for who sends when the clock cannot. Nothing leaves after a restore, until
+    somebody has looked.
     """
+    if is_held():
+        return 0
     Notification.objects.free_lost(now)
     failing.give_up_overdue(now)
     claimed = claim(now, only)

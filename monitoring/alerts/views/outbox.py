@@ -20,6 +20,7 @@ from opsconsole.access import requires
 from opsconsole.audit import actor_of
 from opsconsole.errors import ConsoleError
 from opsconsole.keyset import capped_count
+from opsconsole.models import RestoreHold
 
 MEMBERS_SHOWN = 50
 
@@ -28,7 +29,7 @@ MEMBERS_SHOWN = 50
 @requires(VIEW)
 def outbox(request: HttpRequest) -> HttpResponse:
     form = OutboxFilter(request.GET)
-    content: dict[str, Any] = {"form": form, "tab": "outbox"}
+    content: dict[str, Any] = {"form": form, "tab": "outbox", "hold": RestoreHold.objects.first()}
     if not form.is_valid():
         return render(request, "alerts/outbox.html", content, status=400)
     rows = Notification.objects.select_related("channel", "alert")

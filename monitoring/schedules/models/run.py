@@ -75,6 +75,16 @@ class RunQuerySet(models.QuerySet["Run"]):
         """From the attempt that holds it, at once. False: it no longer does."""
         return self._let_go(run_id, fence, state=RunState.QUEUED, enqueued_at=Now(), **fields)
 
+    def outdate(self, by: int) -> int:
+        """Raise the fences of runs that no attempt holds: what one of before still writes finds no row."""
+        return self.exclude(state=RunState.RUNNING).update(fence=F("fence") + by)
+
+    def become_unknown(self, cause: str) -> int:
+        """What is under way may have ended, and nobody can say. Returns how many the database changed."""
+        nothing: dict[str, object] = {"heartbeat_at": None, "not_before": None, "start_by": None, "end_by": None}
+        nothing |= {"trouble": "", "trouble_since": None}
+        return self.active().update(state=RunState.UNKNOWN, cause=cause, ended_at=Now(), **nothing)
+
     def _let_go(self, run_id: int, fence: int, **fields: object) -> bool:
         held = self.held(run_id, fence)
         without: dict[str, object] = {"heartbeat_at": None, "end_by": None, "trouble": "", "trouble_since": None}

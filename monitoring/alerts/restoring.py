@@ -1,0 +1,30 @@
+"""The outbox after a restore: what was delivered stays delivered, what waited is held until somebody has looked."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from monitoring.alerts.models import Notification
+from monitoring.alerts.operations.delivery import LEASE
+from opsconsole.restoring import Lost, Release, on_release, on_restore
+from opsconsole.words import number
+
+
+@on_restore
+def hold_messages(lost: Lost, now: datetime) -> list[str]:
+    Notification.objects.free_lost(now + LEASE)
+    waiting = Notification.objects.waiting().count()
+    return [f"{number(waiting)} messages waited then. They are held until --release, and so are all new ones."]
+
+
+@on_release
+def let_go_of_messages(lost: Lost, which: Release, now: datetime) -> list[str]:
+    """What was to be sent in the lost time is withdrawn: its receivers have it, as far as anybody can know."""
+    waiting = Notification.objects.waiting()
+    withdrawn = {
+        Release.NEW: lambda: waiting.filter(created_at__lte=lost.since, due_at__lte=lost.until).withdraw(),
+        Release.ALL: lambda: 0,
+        Release.NONE: waiting.withdraw,
+    }[which]()
+    left = Notification.objects.waiting().count()
+    return [f"{number(withdrawn)} messages are withdrawn, {number(left)} leave now or when they are due."]
