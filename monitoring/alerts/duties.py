@@ -10,7 +10,7 @@ from monitoring.alerts.operations import upkeep
 from monitoring.alerts.operations.delivery import deliver
 from opsconsole.clock.duties import duty
 
-RECONCILE_SECONDS = 5.0
+RECONCILE_SECONDS = 3.0
 DELIVER_SECONDS = 1.0
 HOLD_SECONDS = 5.0
 SOMETHING_WAITS = """

@@ -10,13 +10,11 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from monitoring.alerts import duties
 from monitoring.alerts.conditions import reconciling
 from monitoring.alerts.conditions.reconciling import reconcile
 from monitoring.alerts.models import Alert
 from monitoring.alerts.operations.upkeep import end_incidents
 from monitoring.pipeline.models import SignalState
-from monitoring.schedules import duties as schedule_duties
 from monitoring.schedules.models import Monitor, Run, RunState, ScheduledJob
 from opsconsole.tones import Tone
 from sync.models import Batch, BatchState, Job, JobKind, JobState, Mode, SkippedOrganization, SkipReason
@@ -157,10 +155,6 @@ class TestRuns:
     def test_an_unknown_run_blames_nobody(self) -> None:
         run(job(), state=RunState.UNKNOWN)
         assert reconcile(NOW) == 0
-
-    def test_a_missed_run_is_queued_to_be_told_within_a_round_of_the_detector(self) -> None:
-        """Detected in the second of the deadline, reconciled every five: well within the fifteen promised."""
-        assert duties.RECONCILE_SECONDS + schedule_duties.LOOK_SECONDS <= 15
 
 
 class TestMonitors:

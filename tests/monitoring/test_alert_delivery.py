@@ -21,22 +21,12 @@ from opsconsole.audit import Actor, Door
 from opsconsole.errors import UsageError
 from opsconsole.models import AuditEntry
 from tests.monitoring.alerting import DAY, HOUR, MINUTE, NOW, SECOND, channel, outbox, run_failed, subscribe, subscribed
-from tests.monitoring.receivers import MailServer, Mood, Receiver, mail_server, receiver
+from tests.monitoring.receivers import MailServer, Mood, Receiver, receiver
 
-pytest_plugins = ["tests.fixtures_sync"]
+pytest_plugins = ["tests.fixtures_sync", "tests.fixtures_mail"]
 pytestmark = pytest.mark.django_db
 
 ANN = Actor("ann", Door.PAGE)
-
-
-@pytest.fixture
-def mail(settings: Settings) -> Iterator[MailServer]:
-    with mail_server() as server:
-        settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
-        settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", server.port
-        settings.EMAIL_USE_TLS, settings.EMAIL_TIMEOUT = False, 5
-        settings.CONSOLE_URL = "https://console.example.com"
-        yield server
 
 
 @pytest.fixture

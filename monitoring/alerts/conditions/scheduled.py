@@ -66,11 +66,13 @@ def _run(kind: str, run: Run) -> Condition:
 
 
 def runs_right(kind: str, subjects: Sequence[str], now: datetime) -> Mapping[str, Gone]:
-    """Three queries. What people switched off or settled is no recovery."""
+    """Three queries. What people switched off or settled is no recovery, nor is another trouble of the same run."""
     names = [subject.removeprefix(JOB) for subject in subjects]
     enabled = set(ScheduledJob.objects.filter(name__in=names, enabled=True).values_list("name", flat=True))
     seen = dict(Alert.objects.open().filter(kind=kind, subject__in=subjects).values_list("subject", "seen"))
-    runs = Run.objects.in_bulk([number for one in seen.values() if isinstance(number := one.get("run"), int)])
+    later = Run.objects.filter(scheduled_job=OuterRef("scheduled_job"), pk__gt=OuterRef("pk"), state=RunState.DONE)
+    numbers = [number for one in seen.values() if isinstance(number := one.get("run"), int)]
+    runs = Run.objects.annotate(done_since=Exists(later)).in_bulk(numbers)
     return {
         subject: _why(runs.get(seen.get(subject, {}).get("run")), name in enabled)
         for subject, name in zip(subjects, names, strict=True)
@@ -86,7 +88,11 @@ def _why(run: Run | None, enabled: bool) -> Gone:
         return Gone(f"{run.settled_by}: {run.settled_reason}", silently=True)
     if run.state == RunState.RUNNING:
         return Gone(f"Run {run.pk} has begun.")
-    return Gone(f"Run {run.pk} is done." if run.state == RunState.DONE else "A later run is done.")
+    if run.state == RunState.DONE:
+        return Gone(f"Run {run.pk} is done.")
+    if getattr(run, "done_since", False):
+        return Gone("A later run is done.")
+    return Gone(f"Run {run.pk} goes on otherwise: {run.status.label.lower()}.", silently=True)
 
 
 def monitors_down(now: datetime) -> QuerySet[Monitor]:

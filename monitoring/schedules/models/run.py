@@ -23,7 +23,7 @@ from monitoring.schedules.pings import Trouble
 if TYPE_CHECKING:
     from sync.operations.workers import WorkerIdentity
 
-END_SLACK = timedelta(seconds=10)
+END_SLACK = timedelta(seconds=5)
 """What a run that is stopped at its time limit may take to say so, before its end is missing."""
 
 _LIMIT = ScheduledJob.objects.filter(pk=OuterRef("scheduled_job")).values("time_limit")
