@@ -63,7 +63,7 @@ class TestToldApart:
         make_scheduled_job("fails", operation="away", retry_delays=[])
         fire_due(NOW)
         assert Run.objects.claim(run_of("no-end").pk, WORKER)
-        with UnixSignalDeathPenalty(1, JobTimeoutException):
+        with UnixSignalDeathPenalty(1, JobTimeoutException):  # type: ignore[no-untyped-call]
             assert run_scheduled(run_of("too-long").pk) == "failed"
         assert run_scheduled(run_of("fails").pk) == "failed"
         overdue.notice_overdue(timezone.now() + 2 * MINUTE)
