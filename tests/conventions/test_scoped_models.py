@@ -14,7 +14,9 @@ OWN = ("opsconsole", "sync", "monitoring")
 APART = {
     # People and the console itself.
     **dict.fromkeys(("User", "ApiToken", "IdempotentCall", "GroupScope"), "of people, not of customers"),
-    **dict.fromkeys(("Lease", "AuditAnchor", "PruneCount", "RateBucket", "Tally"), "the console's own counters"),
+    **dict.fromkeys(
+        ("Lease", "AuditAnchor", "PruneCount", "RateBucket", "Tally", "RestoreHold"), "of the console itself"
+    ),
     "SavedQuery": "narrowed by its owner (`saved_queries`)",
     # Reached by a record source that is seen (`standing.record_source`).
     **dict.fromkeys(("UsualTimes", "ChangedLimits"), "of a record source, by its name"),
