@@ -17,7 +17,7 @@ APART = {
     **dict.fromkeys(
         ("Lease", "AuditAnchor", "PruneCount", "RateBucket", "Tally", "RestoreHold"), "of the console itself"
     ),
-    "SavedQuery": "narrowed by its owner (`saved_queries`)",
+    **dict.fromkeys(("SavedQuery", "SavedFilter"), "narrowed by its owner"),
     # Reached by a record source that is seen (`standing.record_source`).
     **dict.fromkeys(("UsualTimes", "ChangedLimits"), "of a record source, by its name"),
     # What is closed to whoever is limited: it belongs to no organization, or tells of all of them.
