@@ -17,6 +17,7 @@ IN_PRODUCTION = ENVIRONMENT == variables.PRODUCTION
 
 DEBUG = variables.DEBUG.read()
 SECRET_KEY = variables.SECRET_KEY.read("" if IN_PRODUCTION else "development-only-key-never-used-in-production-000000")
+SECRET_KEY_FALLBACKS = variables.SECRET_KEY_FALLBACKS.read()
 ALLOWED_HOSTS = variables.ALLOWED_HOSTS.read([] if IN_PRODUCTION else ["localhost", "127.0.0.1", "[::1]"])
 CSRF_TRUSTED_ORIGINS = variables.CSRF_TRUSTED_ORIGINS.read()
 

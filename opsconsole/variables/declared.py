@@ -21,10 +21,16 @@ ESTATE = _console.text(
 SECRET_KEY = _console.text(
     "SECRET_KEY",
     "",
-    "signs sessions. Changing it logs everybody out",
+    "signs sessions, and encrypts the secrets of authenticator apps and the addresses of channels. Changing it logs "
+    "everybody out, and makes those unreadable, unless the old one is among the fallbacks",
     shown="none in production",
     allowed="32 characters or more",
     secret=True,
+)
+SECRET_KEY_FALLBACKS = _console.words(
+    "SECRET_KEY_FALLBACKS",
+    "earlier values of `SECRET_KEY`: what was signed or encrypted with them is still read ([operating]"
+    "(operating.md#a-new-secret_key))",
 )
 ALLOWED_HOSTS = _console.words(
     "ALLOWED_HOSTS",

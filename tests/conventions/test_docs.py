@@ -244,3 +244,11 @@ def test_every_test_that_the_threat_model_names_is_there() -> None:
     named = re.findall(r"`(tests/[^`]+)`", (ROOT / "SECURITY.md").read_text(encoding="utf-8"))
     assert len(named) > 10
     assert [name for name in named if not (ROOT / name).exists()] == []
+
+
+def test_every_promise_of_the_threat_model_names_what_holds_it() -> None:
+    text = (ROOT / "SECURITY.md").read_text(encoding="utf-8")
+    table = text.partition("### The doors, and what holds each promise")[2].partition("###")[0]
+    rows = [line for line in table.splitlines() if line.startswith("| ")][1:]
+    assert len(rows) > 20
+    assert [row for row in rows if "`tests/" not in row.split(" | ")[-1]] == []

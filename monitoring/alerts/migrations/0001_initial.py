@@ -6,6 +6,8 @@ import django.contrib.postgres.fields
 import django.db.models.deletion
 from django.db import migrations, models
 
+import opsconsole.sealed
+
 
 class Migration(migrations.Migration):
     initial = True
@@ -25,7 +27,7 @@ class Migration(migrations.Migration):
                         max_length=10,
                     ),
                 ),
-                ("address", models.TextField()),
+                ("address", opsconsole.sealed.SealedTextField()),
                 ("off_because", models.TextField(blank=True)),
                 ("off_since", models.DateTimeField(null=True)),
                 ("created_at", models.DateTimeField()),

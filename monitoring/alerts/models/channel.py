@@ -11,6 +11,7 @@ from django.db.models import Q
 
 from monitoring.alerts.models.alert import SCOPE_LENGTH
 from monitoring.alerts.types import KINDS, Severity, type_of
+from opsconsole.sealed import UNREADABLE, SealedTextField
 from opsconsole.tones import Tone
 from opsconsole.words import duration
 
@@ -36,14 +37,15 @@ class ChannelState(models.TextChoices):
 
 class Channel(models.Model):
     """One destination. `address` is an e-mail address, an http(s) URL or a service's URL as Apprise has it; but for
-    e-mail it is a secret, and never shown whole. `env:ALERT_…` names the environment variable that has it.
+    e-mail it is a secret, encrypted in the database and never shown whole. `env:ALERT_…` names the environment variable
+    that has it.
 
     `off_because` says why nothing is sent there; empty: it is on.
     """
 
     name = models.CharField(max_length=NAME_LENGTH, unique=True)
     kind = models.CharField(max_length=10, choices=ChannelKind.choices)
-    address = models.TextField()
+    address = SealedTextField()
     off_because = models.TextField(blank=True)
     off_since = models.DateTimeField(null=True)
     created_at = models.DateTimeField()
@@ -62,7 +64,8 @@ class Channel(models.Model):
     @property
     def shown_address(self) -> str:
         """As a page shows it: whole for e-mail and variables; a webhook's host; of a service's which one it is."""
-        if self.kind == ChannelKind.EMAIL or self.address.startswith(FROM_ENVIRONMENT):
+        whole = self.kind == ChannelKind.EMAIL or self.address.startswith(FROM_ENVIRONMENT)
+        if whole or self.address == UNREADABLE:
             return self.address
         scheme, separator, rest = self.address.partition("://")
         host = re.split(r"[/?#]", rest)[0].rpartition("@")[2] if self.kind == ChannelKind.WEBHOOK else ""

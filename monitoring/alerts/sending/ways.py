@@ -13,6 +13,7 @@ from monitoring.alerts.sending import email, service, webhook
 from monitoring.alerts.sending.message import Failure, Message, Target
 from opsconsole import env
 from opsconsole.errors import ConsoleError, UsageError
+from opsconsole.sealed import UNREADABLE
 
 VARIABLE = re.compile(r"^ALERT_[A-Z0-9_]+$")
 
@@ -50,6 +51,11 @@ def require_usable(target: Target) -> None:
 def resolve_address(target: Target) -> str:
     """The address itself. Only variables that begin with ALERT_ are read: a channel's address is typed by people, and
     the environment has other secrets. Raises UsageError."""
+    if target.address == UNREADABLE:
+        raise UsageError(
+            "The channel's address cannot be read, as SECRET_KEY has changed: give it anew, or name the old key in "
+            "SECRET_KEY_FALLBACKS."
+        )
     if not target.address.startswith(FROM_ENVIRONMENT):
         return target.address
     name = target.address.removeprefix(FROM_ENVIRONMENT)
