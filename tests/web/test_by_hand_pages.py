@@ -183,7 +183,7 @@ def test_a_file_of_ids_stands_in_the_form_and_can_be_downloaded(company: Company
     assert "Sync these by window" not in text
     given = client.post("/sync/ids/list/", {"of": "organizations", "to": "csv", "ids": f"s-{one}"})
     assert given.headers["Content-Disposition"] == 'attachment; filename="organizations-csv.csv"'
-    assert given.content.decode() == f"organization_id\ns-{one}\n"
+    assert given.getvalue().decode() == f"organization_id\ns-{one}\n"
     assert client.post("/sync/ids/list/", {"of": "x", "to": "csv", "ids": one}).status_code == 400
 
 
