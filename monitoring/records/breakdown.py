@@ -10,10 +10,12 @@ from monitoring.records.forms import WindowForm
 from monitoring.records.history import NOTHING_KNOWN, Past, past_of
 from monitoring.records.looks import Look
 from monitoring.records.models import Snapshot
+from monitoring.records.operations.snapshots import stuck_now
 from monitoring.records.problems import Problem, problem_of
 from monitoring.records.query import Breakdown, RecordTable
 from monitoring.records.report import Compared, Row, rows_of
 from monitoring.records.standing import Standing
+from opsconsole import scope
 from opsconsole.errors import ConsoleError
 
 
@@ -45,13 +47,15 @@ def asked_of(form: WindowForm, standing: Standing) -> Asked:
 
 
 def find(standing: Standing, asked: Asked, now: datetime) -> Found:
-    """One query to the source, three or four to the console's own database."""
+    """One query to the source, three or four to the console's own database. For whoever sees some organizations only,
+    whom snapshots do not count apart, what is stuck is asked of the source, too."""
     source = standing.source
     latest = Snapshot.objects.filter(source=source.name).order_by("-taken_at").first()
     past = past_of(source.name, asked.ages, now, asked.reach) if asked.own else NOTHING_KNOWN
     try:
         with RecordTable(source) as table:
             hidden = () if asked.everything else source.hidden
+            latest = stuck_now(table, standing, now) if scope.current().organizations is not None else latest
             return Found(table.breakdown(asked.ages.window(now), hidden), None, past, latest)
     except ConsoleError as error:
         return Found(None, problem_of(error, source), past, latest)

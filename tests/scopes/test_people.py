@@ -7,7 +7,9 @@ from django.contrib.auth.models import Group, Permission
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
+from monitoring.records.models import Snapshot
 from opsconsole import estate, scope
 from opsconsole.access import Role
 from opsconsole.api.tokens import make_token
@@ -22,6 +24,7 @@ from sync.operations import batches
 from sync.operations.batches import BatchOptions
 from sync.operations.bulk import retry_jobs
 from tests.api.callers import problem_of, token_of
+from tests.monitoring.files import Files
 from tests.scopes.place import Place, limited_group, limited_person
 from tests.sync.jobs import make_job
 from tests.web.sync_rows import make_batch
@@ -232,11 +235,17 @@ def test_record_sources_without_an_organization_are_not_seen_by_whoever_is_limit
     assert client.get(f"/sync/jobs/{place.outside.job}/").status_code == 200
 
 
-def test_counts_of_records_are_of_what_is_seen(place: Place) -> None:
+def test_counts_of_records_are_of_what_is_seen(place: Place, files: Files) -> None:
     def processing(user: User) -> int:
         rows = token_of(user).get("records/uploads").json()["statuses"]
         return sum(row["count"] for row in rows)
 
-    assert processing(place.person) == 1
-    assert processing(person("vera", Role.VIEWER)) == 2
+    files.add("processing", 120, 110, now=timezone.now(), organization=place.inside.organization)
+    files.add("processing", 120, 110, now=timezone.now(), organization=place.outside.organization)
+    assert processing(place.person) == 2
+    assert processing(person("vera", Role.VIEWER)) == 4
+    page = client_of(place.person).get("/records/uploads/")
+    assert [row.stuck for row in page.context["rows"]] == [2]
+    assert "Trends are of the records of all organizations" in page.content.decode()
+    assert Snapshot.objects.count() == 2
     assert token_of(fresh(place.person)).get("records/uploads/snapshots").json()["items"] == []

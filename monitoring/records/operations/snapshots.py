@@ -79,14 +79,7 @@ def take(source: RecordSource, now: datetime) -> Snapshot:
     """Count and keep the counts; what could not be counted is kept as an error. Another clock's snapshot stands."""
     standing = standing_of(source)
     ages = standing.ages
-    snapshot = Snapshot(
-        source=source.name,
-        bucket=bucket_of(now, source.snapshot_every),
-        taken_at=now,
-        seconds=0.0,
-        older_than=timedelta(seconds=ages.older),
-        younger_than=timedelta(seconds=ages.younger),
-    )
+    snapshot = _empty(standing, now)
     began = perf_counter()
     try:
         with RecordTable(source, LONGEST) as table:
@@ -98,6 +91,24 @@ def take(source: RecordSource, now: datetime) -> Snapshot:
     snapshot.seconds = perf_counter() - began
     Snapshot.objects.bulk_create([snapshot], ignore_conflicts=True)
     return snapshot
+
+
+def stuck_now(table: RecordTable, standing: Standing, now: datetime) -> Snapshot:
+    """What is stuck at this moment, as a snapshot that is not kept: of those records that whoever asks may see."""
+    snapshot = _empty(standing, now)
+    _note_stuck(snapshot, table, standing, now)
+    return snapshot
+
+
+def _empty(standing: Standing, now: datetime) -> Snapshot:
+    return Snapshot(
+        source=standing.source.name,
+        bucket=bucket_of(now, standing.source.snapshot_every),
+        taken_at=now,
+        seconds=0.0,
+        older_than=timedelta(seconds=standing.ages.older),
+        younger_than=timedelta(seconds=standing.ages.younger),
+    )
 
 
 def _aged(table: RecordTable, ages: Ages, now: datetime) -> dict[str, int]:

@@ -26,5 +26,6 @@ def page_content(request: HttpRequest, standing: Standing, here: str) -> dict[st
         "sources": seen_sources(),
         "standing": standing,
         "here": here,
+        "limited": scope.current().organizations is not None,
         "may_change": request.user.has_perm(CHANGE_LIMITS.name) and scope.current().organizations is None,
     }
