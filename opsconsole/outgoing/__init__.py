@@ -2,7 +2,7 @@
 
 from opsconsole.outgoing.client import Answer, Request, call, require_headers
 from opsconsole.outgoing.reach import addresses_of, allowed_connections_only, require_allowed
-from opsconsole.outgoing.urls import is_address, place_of
+from opsconsole.outgoing.urls import host_and_port, is_address, place_of
 
 __all__ = [
     "Answer",
@@ -10,6 +10,7 @@ __all__ = [
     "addresses_of",
     "allowed_connections_only",
     "call",
+    "host_and_port",
     "is_address",
     "place_of",
     "require_allowed",

@@ -6,8 +6,11 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
 from functools import partial
 
+from django.conf import settings
+
 from opsconsole.errors import ConsoleError
 from opsconsole.estate.model import Estate
+from sync.estate_check.addresses import check_addresses
 from sync.estate_check.records import check_record_source
 from sync.estate_check.result import Result, ok, problem, warning
 from sync.estate_check.services import check_console_database, check_kafka, check_redis
@@ -29,6 +32,7 @@ def check_estate(estate: Estate, redis_url: str) -> Iterator[Result]:
         yield from _told(f"records {records.name}", partial(check_record_source, records))
     for tracked in estate.tracked_tasks:
         yield from _told(f"tracked tasks {tracked.name}", partial(check_tracked_source, tracked))
+    yield from check_addresses(estate, settings.OUTSIDE_PING_URL)
     yield from check_kafka(estate.kafka)
     yield from _with_clock("redis", check_redis(redis_url), clocks)
     yield from _with_clock("console database", check_console_database(), clocks)
