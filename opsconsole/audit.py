@@ -67,9 +67,9 @@ def address_of(request: HttpRequest) -> str:
     return get_client_ip(request) or ""
 
 
-def actor_of_command() -> Actor:
+def actor_of_command(ticket: str = "") -> Actor:
     """The operating-system user at the keyboard: `sudo` is looked through."""
-    return Actor(os.environ.get("SUDO_USER") or _name_of(os.getuid()), Door.COMMAND)
+    return Actor(os.environ.get("SUDO_USER") or _name_of(os.getuid()), Door.COMMAND, ticket=ticket)
 
 
 def _name_of(user: int) -> str:

@@ -14,6 +14,7 @@ from django.core.management.base import BaseCommand, CommandParser
 from django.db import OperationalError
 from redis.exceptions import RedisError
 
+from opsconsole.audit import LONGEST_TICKET, Actor, actor_of_command
 from opsconsole.errors import ConsoleError, UnavailableError, UsageError
 from opsconsole.visible import one_line, visible
 
@@ -51,6 +52,13 @@ class ConsoleCommand(BaseCommand):
             if result.get("failed"):
                 sys.exit(1)
 
+    def actor(self, options: dict[str, Any]) -> Actor:
+        """Who acts, and for which ticket. Raises UsageError where that is too long."""
+        ticket = str(options.get("ticket") or "").strip()
+        if len(ticket) > LONGEST_TICKET:
+            raise UsageError(f"--ticket has {len(ticket)} characters; at most {LONGEST_TICKET} are kept.")
+        return actor_of_command(ticket)
+
     def act(self, options: dict[str, Any]) -> dict[str, Any]:
         """Do the work. The result is printed with `--json`; a true `failed` in it makes the exit status 1."""
         raise NotImplementedError
@@ -74,6 +82,12 @@ class ConsoleCommand(BaseCommand):
         if self._json:
             self.stdout.write(json.dumps({"error": sentence}))
         sys.exit(status)
+
+
+def add_reason(parser: CommandParser, meaning: str) -> None:
+    """`--reason` and, as everywhere beside it, `--ticket`."""
+    parser.add_argument("--reason", default="", help=meaning)
+    parser.add_argument("--ticket", default="", help="Its number in another system; kept on the audit log.")
 
 
 @contextmanager

@@ -1,12 +1,14 @@
-"""A ticket beside every reason: of every form and every body of the API, on the act's audit row, found there."""
+"""A ticket beside every reason: of every form, body of the API and command, on the act's audit row, found there."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from io import StringIO
 from typing import Any
 
 import pytest
 from django import forms
+from django.core.management import call_command, get_commands, load_command_class
 from django.urls import get_resolver
 from ninja import Schema
 
@@ -78,3 +80,23 @@ def test_one_of_a_program_is_on_the_audit_log_and_found_there() -> None:
     assert (found["number"], found["ticket"]) == (entry.pk, "OPS-42")
     wrong = problem_of(ops.post(f"jobs/{job.pk}/cancel", {"reason": "again", "ticket": "x" * 101}))
     assert wrong["status"] == 422
+
+
+def test_every_command_that_takes_a_reason_takes_a_ticket() -> None:
+    said = set()
+    for name, app in get_commands().items():
+        if f"{app}.".startswith(OURS):
+            options = load_command_class(app, name).create_parser("manage.py", name)._option_string_actions
+            assert ("--reason" in options) == ("--ticket" in options), name
+            said |= {name} if "--reason" in options else set()
+    assert {"job", "throttle_batch", "skip_list", "run_scheduled"} <= said
+
+
+@pytest.mark.django_db
+def test_one_of_a_command_is_on_the_audit_log() -> None:
+    job = make_job()
+    call_command("job", "cancel", str(job.pk), "--reason", "wrong window", "--ticket", "OPS-43", stdout=StringIO())
+    assert AuditEntry.objects.get(subject=f"job:{job.pk}").ticket == "OPS-43"
+    with pytest.raises(SystemExit) as ended:
+        call_command("job", "cancel", str(job.pk), "--reason", "x", "--ticket", "x" * 101, stderr=StringIO())
+    assert ended.value.code == 2

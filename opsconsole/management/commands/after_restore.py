@@ -7,8 +7,7 @@ from typing import Any
 from django.core.management.base import CommandParser
 from django.utils import timezone
 
-from opsconsole.audit import actor_of_command
-from opsconsole.commands import ConsoleCommand
+from opsconsole.commands import ConsoleCommand, add_reason
 from opsconsole.errors import UsageError
 from opsconsole.restoring import Release, after_restore, release
 from opsconsole.times import parse_time
@@ -34,18 +33,18 @@ class Command(ConsoleCommand):
             default=Release.NEW.value,
             help="--release: which waiting messages leave. new: those written since the restore.",
         )
-        parser.add_argument("--reason", default="", help="Why, for the audit log.")
+        add_reason(parser, "Why, for the audit log.")
 
     def act(self, options: dict[str, Any]) -> dict[str, Any]:
         now, reason = timezone.now(), options["reason"].strip()
         if not reason:
             raise UsageError("Say why (--reason): it is kept on the audit log.")
         if options["release"]:
-            said = release(actor_of_command(), reason, Release(options["messages"]), now)
+            said = release(self.actor(options), reason, Release(options["messages"]), now)
         else:
             text = options["lost_until"]
             until = parse_time(text, "--lost-until")[0] if text else None
-            said = after_restore(actor_of_command(), reason, now, until)
+            said = after_restore(self.actor(options), reason, now, until)
             said.append("Start the processes, look at the outbox and at the missed runs, then --release.")
         for sentence in said:
             self.say(sentence)

@@ -7,9 +7,8 @@ from typing import Any
 from django.core.management.base import CommandParser
 from django.utils import timezone
 
-from opsconsole.audit import actor_of_command
 from opsconsole.auditing import chain, retention
-from opsconsole.commands import ConsoleCommand
+from opsconsole.commands import ConsoleCommand, add_reason
 from opsconsole.errors import UsageError
 
 HASH_LENGTH = 64
@@ -25,7 +24,7 @@ class Command(ConsoleCommand):
         parser.add_argument("act", choices=["verify", "cut"])
         parser.add_argument("--expect", default="", metavar="HEAD", help="verify: a head that an earlier check said.")
         parser.add_argument("--keep-days", type=int, default=0, help="cut: how many days stay, 30 at least.")
-        parser.add_argument("--reason", default="", help="cut: why, for the audit log.")
+        add_reason(parser, "cut: why, for the audit log.")
 
     def act(self, options: dict[str, Any]) -> dict[str, Any]:
         return self._verify(options["expect"]) if options["act"] == "verify" else self._cut(options)
@@ -42,7 +41,7 @@ class Command(ConsoleCommand):
         }
 
     def _cut(self, options: dict[str, Any]) -> dict[str, Any]:
-        done = retention.cut(options["keep_days"], actor_of_command(), options["reason"], timezone.now())
+        done = retention.cut(options["keep_days"], self.actor(options), options["reason"], timezone.now())
         self.say(f"{done.entries:,} entries removed.")
         return {"removed": done.entries, "up_to": done.head.position if done.head else None}
 

@@ -8,8 +8,7 @@ from django.core.management.base import CommandParser
 from django.utils import timezone
 
 from opsconsole import retention
-from opsconsole.audit import actor_of_command
-from opsconsole.commands import ConsoleCommand
+from opsconsole.commands import ConsoleCommand, add_reason
 
 
 class Command(ConsoleCommand):
@@ -17,13 +16,15 @@ class Command(ConsoleCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--list", action="store_true", help="Only say what is kept for how long.")
-        parser.add_argument("--reason", default="", help="Why, for the audit log.")
+        add_reason(parser, "Why, for the audit log.")
 
     def act(self, options: dict[str, Any]) -> dict[str, Any]:
         if options["list"]:
             return self._list()
         now = timezone.now()
-        pruned = retention.prune(actor_of_command(), options["reason"], now, say=self.show_progress, stop=lambda: False)
+        pruned = retention.prune(
+            self.actor(options), options["reason"], now, say=self.show_progress, stop=lambda: False
+        )
         self.say(pruned.sentence())
         return {"removed": dict(pruned.removed)}
 

@@ -6,8 +6,8 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from opsconsole import audit
-from opsconsole.commands import ConsoleCommand
+from opsconsole.audit import Actor
+from opsconsole.commands import ConsoleCommand, add_reason
 from sync.check import describe_result
 from sync.management.job_command import job_result
 from sync.models import Job, Step
@@ -24,7 +24,7 @@ class Command(ConsoleCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("action", choices=("show", *Step.values, "delete", "events"))
         parser.add_argument("number", help="The job's number.")
-        parser.add_argument("--reason", default="", help="Why it is ended; kept on the audit log.")
+        add_reason(parser, "Why it is ended; kept on the audit log.")
 
     def act(self, options: dict[str, Any]) -> dict[str, Any]:
         job = jobs.find_job(options["number"])
@@ -34,9 +34,9 @@ class Command(ConsoleCommand):
             case "events":
                 return self._events(job)
             case "delete":
-                return self._delete(job, options["reason"])
+                return self._delete(job, self.actor(options), options["reason"])
             case step:
-                return self._climb(job, Step(step), options["reason"])
+                return self._climb(job, Step(step), self.actor(options), options["reason"])
 
     def _show(self, job: Job) -> dict[str, Any]:
         self.say(f"Job {job.pk}: {job.subject} {job.organization_name}".rstrip())
@@ -73,16 +73,16 @@ class Command(ConsoleCommand):
             rows.append({"step": step.step, "by": step.requested_by, **times, "evidence": step.sentences})
         return rows
 
-    def _climb(self, job: Job, step: Step, reason: str) -> dict[str, Any]:
-        state = climb(job, step, audit.actor_of_command(), reason)
+    def _climb(self, job: Job, step: Step, actor: Actor, reason: str) -> dict[str, Any]:
+        state = climb(job, step, actor, reason)
         self.say(f"Job {job.pk} is {state.label.lower()}.")
         evidence = [line for one in ladder_of(job) for line in one.step.sentences if one.step.step == step]
         for line in evidence:
             self.say(line)
         return {"job": job.pk, "state": state.value, "evidence": evidence}
 
-    def _delete(self, job: Job, reason: str) -> dict[str, Any]:
-        result = delete_jobs([Target(job.pk)], audit.actor_of_command(), reason)
+    def _delete(self, job: Job, actor: Actor, reason: str) -> dict[str, Any]:
+        result = delete_jobs([Target(job.pk)], actor, reason)
         self.say(result.sentence())
         return {"deleted": result.deleted}
 

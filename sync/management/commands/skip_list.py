@@ -9,7 +9,7 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from opsconsole import audit, estate
-from opsconsole.commands import ConsoleCommand
+from opsconsole.commands import ConsoleCommand, add_reason
 from opsconsole.csvfile import csv_lines
 from opsconsole.errors import UsageError
 from opsconsole.keys import KeyKind
@@ -33,7 +33,7 @@ class Command(ConsoleCommand):
         parser.add_argument("file", metavar="FILE", help="The CSV; - is standard output, or standard input.")
         parser.add_argument("--all", action="store_true", help="Export the resolved entries too.")
         parser.add_argument("--dry-run", action="store_true", help="Import: only say what would change.")
-        parser.add_argument("--reason", default="", help="Import: why, for the audit log.")
+        add_reason(parser, "Import: why, for the audit log.")
 
     def act(self, options: dict[str, Any]) -> dict[str, Any]:
         if options["act"] == "export":
@@ -45,7 +45,7 @@ class Command(ConsoleCommand):
         entries = listed(open_only=open_only)
         lines = csv_lines(tuple(COLUMNS), (cells_of(one, prefix) for one in entries.iterator(ROWS_AT_ONCE)))
         total = entries.count()
-        audit.record(audit.actor_of_command(), "data.exported", "skip_list", entries=total)
+        audit.exported(audit.actor_of_command(), "skip_list", entries=total)
         if name == "-":
             for piece in lines:
                 self.stdout.write(piece, ending="")
@@ -60,7 +60,7 @@ class Command(ConsoleCommand):
 
     def _import(self, options: dict[str, Any]) -> dict[str, Any]:
         text = decode(_read(options["file"]), KeyKind.TEXT, "The file")
-        actor = audit.actor_of_command()
+        actor = self.actor(options)
         plan = plan_import(text, actor)
         for error in plan.errors[:SHOWN_AT_MOST]:
             self.stderr.write(f"line {error.line:,}: {error.text!r} {error.why}")

@@ -7,8 +7,7 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from opsconsole import audit
-from opsconsole.commands import ConsoleCommand
+from opsconsole.commands import ConsoleCommand, add_reason
 from opsconsole.errors import UsageError
 from sync.models import Batch
 from sync.operations import batches
@@ -48,14 +47,14 @@ class Command(ConsoleCommand):
             metavar="N",
             help="Wait while the indexer is more messages behind; none leaves it to the estate.",
         )
-        parser.add_argument("--reason", default="", help="Why; kept on the audit log.")
+        add_reason(parser, "Why; kept on the audit log.")
 
     def act(self, options: dict[str, Any]) -> dict[str, Any]:
         batch = Batch.objects.filter(pk=options["number"]).first()
         if batch is None:
             raise UsageError(f"There is no batch {options['number']}.")
         wanted = {name: options.get(name, getattr(batch, name)) for name in LIMITS}
-        batches.throttle(batch, **wanted, actor=audit.actor_of_command(), reason=options["reason"])
+        batches.throttle(batch, **wanted, actor=self.actor(options), reason=options["reason"])
         shown = {name: "none of its own" if value is None else f"{value:,}" for name, value in wanted.items()}
         self.say(f"Batch {batch.pk}: messages a second {shown['messages_per_second']}, lag limit {shown['lag_limit']}.")
         return {"batch": batch.pk, **wanted}

@@ -10,8 +10,7 @@ from django.core.management.base import CommandParser
 
 from monitoring.schedules.models import Run, RunEvent, RunState
 from monitoring.schedules.operations.asking import find_job, run_now, sentence_of
-from opsconsole import audit
-from opsconsole.commands import ConsoleCommand
+from opsconsole.commands import ConsoleCommand, add_reason
 
 LOOK_SECONDS = 0.5
 
@@ -23,13 +22,13 @@ class Command(ConsoleCommand):
         parser.add_argument("name", help="The scheduled job.")
         parser.add_argument("--following", action="store_true", help="Run what follows it, too, in order.")
         parser.add_argument("--wait", action="store_true", help="Stay to the end; 1 where one did not succeed.")
-        parser.add_argument("--reason", default="", help="Kept on the run and on the audit log.")
+        add_reason(parser, "Kept on the run and on the audit log.")
         parser.add_argument("--key", default="", help="An idempotency key: the same again is the same run.")
 
     def act(self, options: dict[str, Any]) -> dict[str, Any]:
         asked = run_now(
             find_job(options["name"]),
-            audit.actor_of_command(),
+            self.actor(options),
             following=options["following"],
             reason=options["reason"],
             key=options["key"],
