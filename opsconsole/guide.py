@@ -29,6 +29,13 @@ GUIDE = "pages"
 FOLDER: Path = settings.BASE_DIR / "docs"
 OTHER_DOC = re.compile(r"(?P<name>[a-z-]+)\.md(?P<anchor>#[\w-]+)?")
 
+SCROLLING = {
+    "<pre>": '<pre tabindex="0">',
+    "<table>": '<div class="doc-scroll" tabindex="0"><table>',
+    "</table>": "</table></div>",
+}
+"""What scrolls sideways has to be reached without a mouse."""
+
 CHAPTERS = {
     "pipeline:overview": "overview",
     "pipeline:canary": "canary",
@@ -118,6 +125,8 @@ def _read(name: str) -> tuple[str, SafeString, tuple[dict[str, str], ...]]:
     )
     title, _, text = (FOLDER / f"{name}.md").read_text(encoding="utf-8").removeprefix("# ").partition("\n")
     html = made.convert(text)
+    for found, scrolling in SCROLLING.items():
+        html = html.replace(found, scrolling)
     tokens: list[dict[str, Any]] = made.toc_tokens  # type: ignore[attr-defined]
     chapters = tuple({"id": token["id"], "name": unescape(token["name"])} for token in tokens)
     return title, mark_safe(html), chapters  # noqa: S308  (our own file)

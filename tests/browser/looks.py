@@ -7,6 +7,8 @@ from playwright.sync_api import Page
 from tests.browser.axe import findings
 
 WIDTHS = (1440, 400)
+ENLARGED = 720
+"""What is left of the wide page when somebody reads it at 200 %."""
 STICKS_OUT = """
 () => {
   const root = document.documentElement;
@@ -21,7 +23,7 @@ STICKS_OUT = """
 
 
 def wrong_with(page: Page) -> list[str]:
-    """Everything that is wrong with what the page shows, in all four looks: findings of axe, what sticks out."""
+    """All that is wrong with what the page shows, in all four looks and enlarged: findings of axe, what sticks out."""
     wrong: list[str] = []
     for width in WIDTHS:
         page.set_viewport_size({"width": width, "height": 900})
@@ -30,6 +32,8 @@ def wrong_with(page: Page) -> list[str]:
         wrong += [f"{width}: {text}" for text in page.evaluate(STICKS_OUT)]
         page.emulate_media(color_scheme="dark")  # colours are all that is different
         wrong += [f"{width} dark: {text}" for text in findings(page, only_colours=True)]
+    page.set_viewport_size({"width": ENLARGED, "height": 450})
+    wrong += [f"at 200 %: {text}" for text in page.evaluate(STICKS_OUT)]
     return wrong
 
 

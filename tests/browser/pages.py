@@ -297,6 +297,8 @@ POSTS = {
     "alerts:unacknowledge",
     "alerts:unsubscribe",
     "account_logout",
+    "filter_remove",
+    "filter_save",
     "mfa_login_webauthn",
     "session_end",
     "records:limits_reset",

@@ -54,3 +54,14 @@ def test_page(example: Example, scene: Scene, context_of: Callable[[str | None],
     wrong = watch.found() + wrong_with(page)
     page.close()
     assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize(("wish", "moves"), [("reduce", False), ("no-preference", True)])
+def test_nothing_moves_for_whoever_wants_no_motion(sessions: Sessions, wish: str, moves: bool) -> None:
+    context = sessions.context("administrator", reduced_motion=wish)
+    page = context.new_page()
+    page.goto("/styleguide/")
+    assert page.locator(".badge.tone-working").count() > 0
+    endless = "document.getAnimations().some((one) => one.effect.getTiming().iterations === Infinity)"
+    assert page.evaluate(endless) is moves
+    context.close()
