@@ -23,6 +23,9 @@ FALSE = frozenset({"0", "false", "no", "off"})
 
 HOST_NAME = re.compile(r"^([a-z0-9_]([a-z0-9_-]*[a-z0-9])?\.)*[a-z]([a-z0-9-]*[a-z0-9])?$")
 
+KEEPALIVES = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
+"""For libpq, in seconds. By the system's own values, whoever waits for an answer that a cut cable has lost does so for
+two hours, although somebody else has long gone on with the job."""
 IDLE_IN_TRANSACTION = "-c idle_in_transaction_session_timeout=10s"
 """A process that stands still in a transaction (stopped, or its machine is gone) keeps its locks. The server ends its
 session before the clock gives its job to another, who would wait for them."""
@@ -152,7 +155,8 @@ def _is_network(text: str) -> bool:
 def postgres(name: str, default: str, environ: Mapping[str, str] = os.environ) -> dict[str, object]:
     """A PostgreSQL URL (any form libpq takes) as a Django database entry.
 
-    A session that stands still in a transaction is ended after ten seconds, unless the URL's options say otherwise.
+    A session that stands still in a transaction is ended after ten seconds, and a server that is cut off is noticed
+    within a minute, unless the URL says otherwise.
     """
     url = text(name, default, environ)
     try:
@@ -162,5 +166,5 @@ def postgres(name: str, default: str, environ: Mapping[str, str] = os.environ) -
     known = {"host": "HOST", "port": "PORT", "dbname": "NAME", "user": "USER", "password": "PASSWORD"}
     entry: dict[str, object] = {"ENGINE": "django.db.backends.postgresql"}
     entry |= {django: str(parts.pop(libpq)) for libpq, django in known.items() if parts.get(libpq) is not None}
-    entry["OPTIONS"] = {**parts, "options": f"{IDLE_IN_TRANSACTION} {parts.get('options') or ''}".strip()}
+    entry["OPTIONS"] = {**KEEPALIVES, **parts, "options": f"{IDLE_IN_TRANSACTION} {parts.get('options') or ''}".strip()}
     return entry

@@ -22,6 +22,7 @@ from psycopg.conninfo import conninfo_to_dict
 from psycopg.pq import Format
 
 from opsconsole.closing import Closing
+from opsconsole.env import KEEPALIVES
 from opsconsole.errors import ConsoleError, OutsideDataError, UnavailableError
 from opsconsole.estate.model import TableName
 from opsconsole.processes import connection_name, process_name
@@ -125,7 +126,9 @@ def connect(
     options = f"-c statement_timeout={max(1, round(statement_timeout * 1000))} -c TimeZone=UTC -c DateStyle=ISO"
     if read_only:
         options += " -c default_transaction_read_only=on"
-    own = conninfo_to_dict(url).get("options")
+    parts = conninfo_to_dict(url)
+    own = parts.get("options")
+    keepalives: dict[str, Any] = {name: value for name, value in KEEPALIVES.items() if name not in parts}
     try:
         connection = psycopg.connect(
             url,
@@ -134,6 +137,7 @@ def connect(
             options=f"{own} {options}" if own else options,
             application_name=connection_name(process_name(), os.getpid()),
             connect_timeout=max(1, round(connect_timeout)),
+            **keepalives,
         )
     except psycopg.Error as error:
         raise _refused(error, what, url) from None

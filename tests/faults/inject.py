@@ -17,11 +17,13 @@ from opsconsole.demo.broker import PARTITIONS
 from opsconsole.demo.processes import Child, send, session_members
 from tests.faults import fulldisk
 from tests.faults.indexserver import Mood
+from tests.faults.machines import MachinesStage
 from tests.faults.moments import Held
 from tests.faults.plan import Fault
 from tests.faults.stage import TOPIC, Stage
 from tests.faults.victims import children_of, is_stopped, owner_of_port, worker_of
 
+RUNNING = "SELECT pid, job_id FROM sync_attempt WHERE outcome = 'running' ORDER BY (job_id = %s) DESC, id DESC"
 TAKEN_OVER = 60.0
 STOPPED = 40.0
 
@@ -42,8 +44,7 @@ def choose_victim(stage: Stage, held: Held | None, rng: Random) -> Victim:
         child = owner_of_port(held.port, at_work)
         if child is not None:
             return Victim(at_work[child], child, held.job)
-    running = stage.sql("SELECT pid, job_id FROM sync_attempt WHERE outcome = 'running' ORDER BY id DESC")
-    for pid, job in running:
+    for pid, job in stage.sql(RUNNING, held.job if held else 0):
         if worker := worker_of(pid, stage.workers):
             return Victim(worker, pid, job)
     worker = rng.choice(stage.workers)
@@ -82,6 +83,19 @@ def stop_machine(stage: Stage, victim: Victim) -> Iterator[None]:
     finally:
         for pid in members:
             send(pid, signal.SIGCONT)
+
+
+@contextmanager
+def cut_off(stage: Stage, victim: Victim) -> Iterator[None]:
+    """The worker's machine is off the network until its job has been given to another; then it is back."""
+    assert isinstance(stage, MachinesStage)
+    machine, fence = stage.machine_of(victim.worker), _fence(stage, victim.job)
+    machine.plug(into=False)
+    try:
+        yield
+        stage.wait(f"job {victim.job} has another attempt", lambda: _moved(stage, victim.job, fence), TAKEN_OVER)
+    finally:
+        machine.plug(into=True)
 
 
 def _fence(stage: Stage, job: int | None) -> int:
@@ -202,6 +216,7 @@ BLOWS: Mapping[Fault, Blow] = {
     Fault.CHILD_KILLED: kill_child,
     Fault.WORKER_KILLED: kill_worker,
     Fault.MACHINE_GONE: stop_machine,
+    Fault.CUT_OFF: cut_off,
     Fault.CLOCK_KILLED: kill_clock,
     Fault.WEB_KILLED: kill_web,
     Fault.POSTGRES_RESTARTED: crash_postgres,

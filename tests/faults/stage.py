@@ -133,8 +133,7 @@ class Stage:
         web = ("-m", "gunicorn", "opsconsole.wsgi", "--bind", f"127.0.0.1:{self.port}", "--threads", "2")
         self.web = self._child("web", sys.executable, *web)
         self.clocks = [self._child(f"clock-{number}", *MANAGE, "clock") for number in (1, 2)]
-        names = [f"worker-{number}" for number in range(1, WORKERS + 1)]
-        self.workers = [self._child(name, *MANAGE, "rqworker", "high", "default", "low") for name in names]
+        self.workers = [self._worker(number) for number in range(WORKERS)]
         for_indexer = {
             "INDEX_OWNER_DATABASE_URL": self.addresses.index_owner_url,
             "KAFKA_API_VERSION": self.addresses.kafka_api_version,
@@ -144,6 +143,9 @@ class Stage:
         for child in self.processes:
             child.start()
         self.wait("the console has started", self._ready, START_PATIENCE)
+
+    def _worker(self, number: int) -> Child:
+        return self._child(f"worker-{number + 1}", *MANAGE, "rqworker", "high", "default", "low")
 
     def _child(self, name: str, *arguments: str, **environment: str) -> Child:
         return Child(Command(name, arguments, environment=self.environment | environment, patience=30.0), self.folder)

@@ -107,13 +107,13 @@ class TestPostgres:
             "NAME": "console",
             "USER": "me",
             "PASSWORD": "p@ss",
-            "OPTIONS": {"sslmode": "require", "options": env.IDLE_IN_TRANSACTION},
+            "OPTIONS": env.KEEPALIVES | {"sslmode": "require", "options": env.IDLE_IN_TRANSACTION},
         }
 
     def test_what_the_url_sets_for_the_session_comes_last_and_counts(self) -> None:
         own = "-c idle_in_transaction_session_timeout=60s"
         entry = env.postgres("A", "", {"A": f"host=db dbname=console options='{own}'"})
-        assert entry["OPTIONS"] == {"options": f"{env.IDLE_IN_TRANSACTION} {own}"}
+        assert entry["OPTIONS"] == env.KEEPALIVES | {"options": f"{env.IDLE_IN_TRANSACTION} {own}"}
 
     def test_what_is_no_url_is_refused_without_repeating_a_password(self) -> None:
         with pytest.raises(ImproperlyConfigured, match="A is no PostgreSQL URL") as refused:
