@@ -60,11 +60,15 @@ def remove_logs(bounds: Bounds, after: int) -> Portion:
 def _remove_of_finished(rows: QuerySet[M], at: str, what: str, bounds: Bounds, after: int) -> Portion:
     """Of the next rows, those whose job ended long ago. Six queries at most."""
     found = list(rows.filter(pk__gt=after).order_by("pk").values_list("pk", "job_id", at)[:ROWS_PER_STEP])
-    aged = [(number, job) for number, job, made in found if made < bounds.before]
-    jobs = Job.objects.filter(pk__in={job for _, job in aged}, state__in=FINISHED, ended_at__lt=bounds.before)
-    old = set(_free(dict(jobs.values_list("pk", "batch_id")), bounds))
-    removed = rows.filter(pk__in=[number for number, job in aged if job in old]).delete()[0]
-    return Portion({what: removed}, found[-1][0] if aged and len(found) == ROWS_PER_STEP else None)
+    aged = {job for _, job, made in found if made < bounds.before}
+    if not aged:
+        return Portion({}, None)
+    last = found[-1][0]
+    jobs = Job.objects.filter(pk__in=aged, state__in=FINISHED, ended_at__lt=bounds.before)
+    old = _free(dict(jobs.values_list("pk", "batch_id")), bounds)
+    ages = {f"{at}__lt": bounds.before}
+    removed = rows.filter(pk__gt=after, pk__lte=last, job__in=old, **ages).delete()[0]
+    return Portion({what: removed}, last if len(found) == ROWS_PER_STEP else None)
 
 
 @kind("jobs", "Jobs, with all that belongs to them", "JOBS_KEPT_DAYS")
