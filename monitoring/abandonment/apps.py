@@ -6,4 +6,4 @@ class AbandonmentConfig(AppConfig):
     verbose_name = "Tracked tasks"
 
     def ready(self) -> None:
-        from monitoring.abandonment import access, duties, readings, restoring, texts  # noqa: F401  (they register themselves)
+        from monitoring.abandonment import access, duties, readings, restoring, retention, texts  # noqa: F401  (they register themselves)

@@ -142,6 +142,12 @@ PINGS_KEPT_DAYS = _kept.integer("PINGS_KEPT_DAYS", 30, "pings of monitors", unit
 NOTIFICATIONS_KEPT_DAYS = _kept.integer(
     "NOTIFICATIONS_KEPT_DAYS", 90, "messages that were delivered, or not needed any more", unit="days"
 )
+TRACKED_HISTORY_KEPT_DAYS = _kept.integer(
+    "TRACKED_HISTORY_KEPT_DAYS",
+    365,
+    "when tracked tasks failed, when many did at once, and when nobody could see them",
+    unit="days",
+)
 ALERTS_KEPT_DAYS = _kept.integer(
     "ALERTS_KEPT_DAYS", 365, "alerts that were resolved, with their history and their messages", unit="days"
 )

@@ -14,6 +14,7 @@ from django.core.management import call_command
 from django.urls import reverse
 from django.utils import timezone
 
+from monitoring.abandonment.models import FailingSpell, LookGap, ScopeOutage, TrackedTask
 from monitoring.alerts.models import Alert, Notification
 from monitoring.alerts.operations.life import fire, resolve
 from monitoring.records.models import Snapshot
@@ -120,6 +121,22 @@ def test_what_an_open_alert_points_to_stays_until_it_is_resolved() -> None:
     for kind, subject in Alert.objects.values_list("kind", "subject"):
         resolve(kind, subject, now=now, because="done", silently=True)
     assert pruned(now) == {"jobs": 3, "batches": 1, "runs": 1, "log lines of runs": 1}
+
+
+def test_the_past_of_tracked_tasks_goes_after_a_year_and_what_lasts_stays() -> None:
+    now = timezone.now()
+    task = TrackedTask.objects.create(
+        source="live", key="1", first_seen_at=now, looked_at=now, failing_unknown=DAY, quiet_uncounted=DAY
+    )
+    long_ago, lately = now - 400 * DAY, now - 10 * DAY
+    for began, ended in ((long_ago, long_ago + DAY), (long_ago + 2 * DAY, lately), (lately, None)):
+        FailingSpell.objects.create(task=task, began_at=began, ended_at=ended)
+        times = {"began_at": began, "found_at": began, "ended_at": ended}
+        ScopeOutage.objects.create(source="live", scope="eu", together=5, total=9, **times)
+    LookGap.objects.create(source="live", began_at=long_ago, ended_at=long_ago + DAY)
+    assert pruned(now) == {"failing spells": 1, "scope outages": 1, "gaps of looks": 1}
+    for model in (FailingSpell, ScopeOutage):
+        assert list(model.objects.order_by("pk").values_list("ended_at", flat=True)) == [lately, None]
 
 
 def test_sessions_that_are_over_go_with_their_entries() -> None:

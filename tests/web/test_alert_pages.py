@@ -18,7 +18,7 @@ from monitoring.alerts.operations.life import fire, resolve
 from monitoring.alerts.readings import open_alerts
 from monitoring.alerts.types import Severity
 from opsconsole.access import Role
-from opsconsole.models import AuditEntry
+from opsconsole.models import AuditEntry, RestoreHold
 from opsconsole.overview import Reading
 from opsconsole.tones import Tone
 from tests.monitoring.alerting import HOUR, MINUTE, NOW, channel, outbox, run_failed, subscribed
@@ -310,3 +310,12 @@ class TestOverview:
         Channel.objects.update(off_because="bounced")
         Notification.objects.all().delete()
         assert "channel is off" in overview(NOW + HOUR).sentence
+
+
+def test_the_outbox_says_that_nothing_leaves_after_a_restore() -> None:
+    assert "after_restore" not in page("/alerts/outbox/")
+    now = timezone.now()
+    RestoreHold.objects.create(made_by="ann", reason="x", lost_since=now - HOUR, lost_until=now)
+    text = page("/alerts/outbox/")
+    assert "The console's database was restored" in text.replace("&#x27;", "'")
+    assert "manage.py after_restore --release" in text
