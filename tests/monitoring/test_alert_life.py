@@ -8,11 +8,12 @@ from datetime import time, timedelta
 import pytest
 from django.contrib.auth.models import Group
 from django.db import IntegrityError, connection, transaction
+from django.test.utils import CaptureQueriesContext
 from pytest_django import DjangoAssertNumQueries, Settings
 
 from monitoring.alerts.models import Alert, AlertEvent, AlertState, Channel, EventKind, Mute, Notification
 from monitoring.alerts.operations.holding import release
-from monitoring.alerts.operations.life import fire, open_subjects, resolve
+from monitoring.alerts.operations.life import Firing, fire, fire_all, open_subjects, resolve
 from monitoring.alerts.operations.notices import oldest_due, queue_notice
 from monitoring.alerts.texts import Text, registered_texts, render
 from monitoring.alerts.types import TYPES, Severity
@@ -373,6 +374,85 @@ class TestNotices:
         assert oldest_due(NOW + 2 * MINUTE) == 2 * MINUTE
         Channel.objects.update(off_because="bounced")  # waits for a person, not for the sender
         assert oldest_due(NOW + 2 * MINUTE) is None
+
+
+@pytest.mark.django_db
+class TestMany:
+    """A thousand at once go the way of one."""
+
+    @staticmethod
+    def firings(number: int, *, scopes: int = 0) -> list[Firing]:
+        """Each in a scope of its own, or spread over so many."""
+        return [
+            Firing(
+                "run_failed", f"job:{at}", f"job {at} failed", seen={"run": at}, scope=f"s-{at % (scopes or number)}"
+            )
+            for at in range(number)
+        ]
+
+    def test_the_statements_do_not_grow(self) -> None:
+        subscribed()
+        Mute.objects.create(
+            kind="run_failed", scope="s-1", until=NOW + DAY, reason="x", created_by="ann", created_at=NOW
+        )
+        counts = []
+        for number in (5, 300):
+            with CaptureQueriesContext(connection) as captured:
+                assert len(fire_all(self.firings(number), NOW)) == number
+            counts.append(len(captured))
+            assert Alert.objects.open().filter(held="muted").count() == 1
+            assert Notification.objects.filter(about="fired").count() == number - 1
+            with CaptureQueriesContext(connection) as captured:
+                again = fire_all(self.firings(number), NOW + MINUTE)
+            assert {alert.count for alert in again} == {2}
+            counts.append(len(captured))
+            Alert.objects.all().delete()
+        assert counts[:2] == counts[2:]
+        assert max(counts) <= 22
+
+    def test_an_outage_of_many_is_one_incident_with_all_of_them(self) -> None:
+        subscribed()
+        with CaptureQueriesContext(connection) as few:
+            fire_all(self.firings(20, scopes=1), NOW)
+        Alert.objects.all().delete()
+        with CaptureQueriesContext(connection) as many:
+            fire_all(self.firings(700, scopes=1), NOW)
+        assert Alert.objects.get(kind="incident").members.count() == 700
+        assert outbox(state="queued") == [("fired", "team", "queued")]
+        assert len(many) == len(few)
+
+    def test_together_or_one_after_the_other_comes_to_the_same(self) -> None:
+        def state() -> list[list[object]]:
+            alerts = Alert.objects.order_by("kind", "subject", "pk").values_list(
+                "kind", "subject", "scope", "held", "count"
+            )
+            messages = Notification.objects.filter(state="queued").order_by("alert__kind", "alert__subject", "channel")
+            history = AlertEvent.objects.order_by("alert__kind", "alert__subject", "pk")
+            return [
+                list(alerts),
+                list(messages.values_list("alert__kind", "alert__subject", "about", "channel")),
+                list(history.exclude(kind__in=("told", "held")).values_list("alert__subject", "kind", "text")),
+            ]
+
+        def begin() -> None:
+            Alert.objects.all().delete()
+            for number in range(3):  # this one flaps
+                fire("run_failed", "job:2", title="job 2 failed", now=NOW + number * SECOND)
+                resolve("run_failed", "job:2", now=NOW + number * SECOND, because="done")
+            fire("run_failed", "job:3", title="before", now=NOW)
+
+        subscribed()
+        subscribed("others", "others@example.com", scope="s-1")
+        Mute.objects.create(kind="", scope="s-0", until=NOW + DAY, reason="x", created_by="ann", created_at=NOW)
+        wanted = [*self.firings(14, scopes=4), Firing("batch_failed", "batch:1", "Batch 1 failed", scope="s-1")]
+        begin()
+        for one in wanted:
+            fire_all([one], NOW + MINUTE)
+        alone = state()
+        begin()
+        fire_all(wanted, NOW + MINUTE)
+        assert state() == alone
+        assert {"muted", "flapping", ""} <= {row[3] for row in alone[0]}  # type: ignore[index]
 
 
 @pytest.mark.django_db

@@ -15,7 +15,7 @@ from monitoring.abandonment.operations.outages import alert_scope
 from monitoring.abandonment.texts import HANDOVER, REMINDER, WARNING, mail_context
 from monitoring.abandonment.words import next_of, title_of
 from monitoring.alerts.models import Alert, Notification
-from monitoring.alerts.operations.life import fire, resolve
+from monitoring.alerts.operations.life import Firing, fire_all, resolve
 from monitoring.alerts.operations.notices import queue_notice
 from opsconsole import audit
 
@@ -30,12 +30,18 @@ _GONE = f"""
 
 def carry_out(task: TrackedTask, decisions: Iterable[Decision], now: datetime) -> None:
     """Do these for the task, which has taken over what goes with them. Inside its transaction."""
-    for decision in decisions:
+    carry_out_all([(task, decision) for decision in decisions], now)
+
+
+def carry_out_all(decided: Sequence[tuple[TrackedTask, Decision]], now: datetime) -> None:
+    """The same for many tasks. What ends comes first and what begins together, as each task's decisions have it."""
+    for task, decision in decided:
+        if isinstance(decision, Resolve):
+            because, silently = decision.because, decision.silently
+            resolve(decision.trouble.value, task.subject, now=now, because=because, silently=silently)
+    fire_all([_firing(task, one.trouble, now) for task, one in decided if isinstance(one, Fire)], now)
+    for task, decision in decided:
         match decision:
-            case Fire(trouble):
-                open_alert(task, trouble, now)
-            case Resolve(trouble, because, silently):
-                resolve(trouble.value, task.subject, now=now, because=because, silently=silently)
             case Warn(notice):
                 _warn(task, notice.number, now)
             case HandOver(owner, number):
@@ -49,11 +55,14 @@ def carry_out(task: TrackedTask, decisions: Iterable[Decision], now: datetime) -
 
 def open_alert(task: TrackedTask, trouble: Trouble, now: datetime, *, error: str = "") -> Alert:
     """The task's alert, opened or brought up to date."""
-    return fire(
+    return fire_all([_firing(task, trouble, now, error)], now)[0]
+
+
+def _firing(task: TrackedTask, trouble: Trouble, now: datetime, error: str = "") -> Firing:
+    return Firing(
         trouble.value,
         task.subject,
         title=title_of(task, trouble, now),
-        now=now,
         seen={
             "Owner": task.owner or "nobody is known",
             "Restarted since": task.restarted,

@@ -18,7 +18,7 @@ from monitoring.abandonment.evaluator import Circumstances, Decision, evaluate
 from monitoring.abandonment.guards import Outage, alerts_wait, nothing_is_disabled
 from monitoring.abandonment.models import FailingSpell, LookGap, SourceLook, TrackedTask
 from monitoring.abandonment.operations import outages
-from monitoring.abandonment.operations.carrying_out import carry_out, delivered_at, forget_gone, note_seen
+from monitoring.abandonment.operations.carrying_out import carry_out_all, delivered_at, forget_gone, note_seen
 from monitoring.abandonment.operations.policies import policy_book
 from monitoring.abandonment.operations.storing import (
     Stored,
@@ -226,11 +226,11 @@ def _act(around: Around, acts: Sequence[tuple[str, tuple[Decision, ...]]], looke
         return
     rows = TrackedTask.objects.filter(source=around.source.name, key__in=[key for key, _ in acts])
     tasks = {task.key: task for task in rows}
-    for key, decisions in acts:
-        carry_out(tasks[key], decisions, around.now)
-        for decision in decisions:
-            name = type(decision).__name__
-            looked.decisions[name] = looked.decisions.get(name, 0) + 1
+    decided = [(tasks[key], decision) for key, decisions in acts for decision in decisions]
+    carry_out_all(decided, around.now)
+    for _, decision in decided:
+        name = type(decision).__name__
+        looked.decisions[name] = looked.decisions.get(name, 0) + 1
 
 
 def end(source: TrackedSource, looked: Looked, now: datetime) -> None:

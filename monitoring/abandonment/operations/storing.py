@@ -197,4 +197,4 @@ def write_rows(rows: Iterable[tuple[Any, ...]]) -> None:
             for row in rows:
                 copy.write_row(row)
         cursor.execute(_MERGE)
-        cursor.execute("TRUNCATE tracked_look")
+        cursor.execute("DELETE FROM tracked_look")

@@ -11,7 +11,7 @@ from django.db import transaction
 
 from monitoring.alerts.conditions import scheduled, signals, syncing
 from monitoring.alerts.conditions.condition import Condition, Watched
-from monitoring.alerts.operations.life import fire, resolve
+from monitoring.alerts.operations.life import Firing, fire_all, resolve
 from opsconsole.clock.asking import Questions
 
 PER_ROUND = 500
@@ -34,8 +34,7 @@ def _fire_new(one: Watched, now: datetime) -> int:
     with transaction.atomic():
         conditions = [one.condition(row) for row in one.new(now)[:PER_ROUND]]
         newest = {condition.subject: condition for condition in reversed(conditions)}
-        for condition in newest.values():
-            _fire(one.kind, condition, now)
+        fire_all([_firing(one.kind, condition) for condition in newest.values()], now)
     return len(newest)
 
 
@@ -48,12 +47,11 @@ def _resolve_over(one: Watched, now: datetime) -> int:
     return len(gone)
 
 
-def _fire(kind: str, condition: Condition, now: datetime) -> None:
-    fire(
+def _firing(kind: str, condition: Condition) -> Firing:
+    return Firing(
         kind,
         condition.subject,
-        title=condition.title,
-        now=now,
+        condition.title,
         seen=condition.seen,
         scope=condition.scope,
         link=condition.link,

@@ -2,100 +2,178 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any, TypeAlias
 
-from django.db import IntegrityError, transaction
-from django.db.models import F
-from django.db.models.functions import Greatest
+from django.db import connection, transaction
 
 from monitoring.alerts.incidents import CALM_AFTER
 from monitoring.alerts.models import About, Alert, AlertEvent, EventKind, Held, Notification, NotificationState
 from monitoring.alerts.models.notification import TELLS_OF_OPENING
 from monitoring.alerts.operations import holding
-from monitoring.alerts.operations.telling import Destination, context_of, destination_name, destinations_of, tell
+from monitoring.alerts.operations.telling import (
+    Destination,
+    context_of,
+    destination_name,
+    destinations_of,
+    tell,
+    tell_all,
+)
 from monitoring.alerts.types import Severity, type_of
+from opsconsole.inserting import insert_new
 from sync.engine.values import Json
 
+COUNT_AGAIN = """
+UPDATE alerts_alert AS alert SET count = count + 1, last_at = greatest(last_at, %(now)s), title = given.title,
+    seen = given.seen, scope = given.scope, link = given.link, severity = given.severity, owner = given.owner,
+    channels = given.channels
+FROM jsonb_to_recordset(%(given)s::jsonb) AS given (
+    kind text, subject text, title text, seen jsonb, scope text, link text, severity text, owner text, channels text[]
+)
+WHERE resolved_at IS NULL AND alert.kind = given.kind AND alert.subject = given.subject RETURNING alert.id
+"""
 GONE_OR_GOING = (NotificationState.DELIVERED, NotificationState.SENDING)
 MOST_OPEN = 100_000
 
 
+@dataclass(frozen=True, slots=True)
+class Firing:
+    """What is wrong with `subject`, as an alert says it. `channels` names channels to be told beside the subscriptions;
+    without a severity it is the kind's own."""
+
+    kind: str
+    subject: str
+    title: str
+    seen: Mapping[str, Json] = field(default_factory=dict)
+    scope: str = ""
+    link: str = ""
+    severity: Severity | None = None
+    owner: str = ""
+    channels: Sequence[str] = ()
+
+    def values(self) -> dict[str, Any]:
+        """Columns of the alert. Raises UsageError for a kind that there is not."""
+        return {
+            "kind": self.kind,
+            "subject": self.subject,
+            "title": self.title,
+            "seen": dict(self.seen),
+            "scope": self.scope,
+            "link": self.link,
+            "severity": (self.severity or type_of(self.kind).severity).value,
+            "owner": self.owner,
+            "channels": list(self.channels),
+        }
+
+
+def fire(kind: str, subject: str, *, title: str, now: datetime, **more: Any) -> Alert:
+    """`fire_all` of one; `more` are fields of `Firing`."""
+    return fire_all([Firing(kind, subject, title, **more)], now)[0]
+
+
 @transaction.atomic
-def fire(  # noqa: PLR0913  (all but two by name: what an alert says is said here)
-    kind: str,
-    subject: str,
-    *,
-    title: str,
-    now: datetime,
-    seen: Mapping[str, Json] | None = None,
-    scope: str = "",
-    link: str = "",
-    severity: Severity | None = None,
-    owner: str = "",
-    channels: Sequence[str] = (),
-) -> Alert:
-    """Something is wrong with `subject`: open its alert, or count it again and refresh what was seen.
+def fire_all(firings: Sequence[Firing], now: datetime) -> list[Alert]:
+    """Something is wrong with each subject: open its alert, or count it again and refresh what was seen. In order.
 
-    Opening writes history and outbox. `channels` names channels to be told beside the subscriptions. Raises UsageError
-    for a kind that there is not.
+    Opening writes history and outbox. About twenty statements for any number, some more for each scope with an
+    incident and each subject that flaps. Raises UsageError for a kind that there is not.
     """
-    level = severity or type_of(kind).severity
-    values = {
-        "title": title,
-        "seen": dict(seen or {}),
-        "scope": scope,
-        "link": link,
-        "severity": level,
-        "owner": owner,
-        "channels": list(channels),
-    }
-    again = _count_again(kind, subject, values, now)
-    if again is not None:
-        return again
-    alert = Alert(kind=kind, subject=subject, first_at=now, last_at=now, **values)
-    try:
-        with transaction.atomic():
-            alert.save()
-    except IntegrityError:  # another detector opened it at this moment
-        return _count_again(kind, subject, values, now) or Alert.objects.of(kind, subject).latest("pk")
-    AlertEvent.objects.create(alert=alert, at=now, kind=EventKind.OPENED, text=title)
-    _announce(alert, now)
-    return alert
+    if not firings:
+        return []
+    given = {(one.kind, one.subject): one.values() for one in firings}
+    found = _count_again(given, now)
+    opened = insert_new(
+        [Alert(first_at=now, last_at=now, **values) for key, values in given.items() if key not in found]
+    )
+    found |= {(alert.kind, alert.subject): alert for alert in opened}
+    if late := {key: values for key, values in given.items() if key not in found}:
+        found |= _opened_elsewhere(late, now)
+    AlertEvent.objects.bulk_create(
+        AlertEvent(alert=alert, at=now, kind=EventKind.OPENED, text=alert.title) for alert in opened
+    )
+    _announce(opened, now)
+    return [found[one.kind, one.subject] for one in firings]
 
 
-def _count_again(kind: str, subject: str, values: Mapping[str, object], now: datetime) -> Alert | None:
-    open_one = Alert.objects.open().of(kind, subject)
-    if not open_one.update(count=F("count") + 1, last_at=Greatest(F("last_at"), now), **values):
-        return None
-    return Alert.objects.open().of(kind, subject).first()
+Key: TypeAlias = tuple[str, str]
 
 
-def _announce(alert: Alert, now: datetime) -> None:
-    """Tell of a new alert, unless something keeps it back."""
-    until = holding.muted_until(alert.kind, alert.scope, now)
-    if until is not None:
-        holding.hold(alert, Held.MUTED, until, now)
+def _count_again(given: Mapping[Key, Mapping[str, Any]], now: datetime) -> dict[Key, Alert]:
+    """Those of them that are open. One statement, and one more where some are."""
+    with connection.cursor() as cursor:
+        cursor.execute(COUNT_AGAIN, {"now": now, "given": json.dumps(list(given.values()))})
+        numbers = [number for (number,) in cursor.fetchall()]
+    rows = Alert.objects.filter(pk__in=numbers) if numbers else ()
+    return {(alert.kind, alert.subject): alert for alert in rows}
+
+
+def _opened_elsewhere(late: Mapping[Key, Mapping[str, Any]], now: datetime) -> dict[Key, Alert]:
+    """Another detector opened them at this moment, and may have resolved them since."""
+    found = _count_again(late, now)
+    return found | {key: Alert.objects.of(*key).latest("pk") for key in late if key not in found}
+
+
+def _announce(alerts: Sequence[Alert], now: datetime) -> None:
+    """Tell of new alerts, unless something keeps them back."""
+    if not alerts:
         return
-    incident, members = holding.running_incident(alert, now), [alert]
-    if incident is None and holding.begins_incident(alert, now):
-        members = holding.members_of(alert, now)
-        incident = _incident_of(members, now)
-    if incident is not None:
-        holding.join(incident, members, now)
-        return
-    if not holding.hold_where_flapping(alert, now):
-        tell(alert, About.FIRED, now)
+    heard = _hold_muted(alerts, now)
+    alone = _gather(heard, now)
+    if alone:
+        tell_all(holding.hold_flapping(alone, now), About.FIRED, now)
 
 
-def _incident_of(members: Sequence[Alert], now: datetime) -> Alert:
+def _hold_muted(alerts: Sequence[Alert], now: datetime) -> list[Alert]:
+    """Returns those that nothing mutes."""
+    mutes = holding.Mutes({alert.kind for alert in alerts}, now)
+    by_end: dict[datetime | None, list[Alert]] = defaultdict(list)
+    for alert in alerts:
+        by_end[mutes.until(alert.kind, alert.scope)].append(alert)
+    heard = by_end.pop(None, [])
+    for until, muted in by_end.items():
+        if until is not None:
+            holding.hold_all(muted, Held.MUTED, until, now)
+    return heard
+
+
+def _gather(alerts: Sequence[Alert], now: datetime) -> list[Alert]:
+    """Those of a mass outage join its incident. Returns the others."""
+    groups: dict[holding.Group, list[Alert]] = defaultdict(list)
+    for alert in alerts:
+        if alert.type.gathers:
+            groups[alert.kind, alert.scope].append(alert)
+    if not groups:
+        return list(alerts)
+    running = holding.running_incidents(groups, now)
+    members = {group: groups[group] for group in running}
+    begins = holding.beginning_incidents(groups.keys() - running.keys(), now)
+    members |= {group: _together(groups[group], now) for group in begins}
+    incidents = dict(running) | dict(
+        zip(begins, fire_all([_incident(members[one]) for one in begins], now), strict=True)
+    )
+    for group, incident in incidents.items():
+        holding.join(incident, members[group], now)
+    gathered = {member.pk for group in members.values() for member in group}
+    return [alert for alert in alerts if alert.pk not in gathered]
+
+
+def _together(alerts: Sequence[Alert], now: datetime) -> list[Alert]:
+    """These new ones of one type and scope, after those that began shortly before."""
+    new = {alert.pk for alert in alerts}
+    before = holding.members_of((alerts[0].kind, alerts[0].scope), now)
+    return [*(alert for alert in before if alert.pk not in new), *alerts]
+
+
+def _incident(members: Sequence[Alert]) -> Firing:
     last = members[-1]
-    return fire(
+    return Firing(
         "incident",
-        holding.incident_subject(last),
+        holding.incident_subject((last.kind, last.scope)),
         title=holding.incident_title(last, len(members)),
-        now=now,
         seen={"type": last.type.label, "together": len(members), "first_ones": holding.titles(members)},
         scope=last.scope,
     )

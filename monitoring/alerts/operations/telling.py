@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.db.models import Q
 
-from monitoring.alerts.audience import Fact, Interest, Quiet, leaves_at, told_at
+from monitoring.alerts.audience import NO_TIME, Fact, Interest, Quiet, leaves_at, told_at
 from monitoring.alerts.models import (
     About,
     Alert,
@@ -25,6 +26,7 @@ from monitoring.alerts.models import (
 )
 from monitoring.alerts.types import Audience, Severity
 from opsconsole.access import Role
+from opsconsole.inserting import insert_new
 from opsconsole.models import User
 from opsconsole.words import duration, utc
 
@@ -73,31 +75,49 @@ def interest_of(subscription: Subscription) -> Interest:
     )
 
 
+class Addresses:
+    """Who is to be told of each of these alerts. Two queries for all of them; one more where operators are told."""
+
+    def __init__(self, alerts: Sequence[Alert], now: datetime) -> None:
+        self._now = now
+        interests = [interest_of(one) for one in Subscription.objects.filter(channel__off_because="", after=NO_TIME)]
+        self._at = {alert.pk: told_at(interests, fact_of(alert), now) for alert in alerts}
+        numbers = {number for at in self._at.values() for number in at}
+        names = {name for alert in alerts for name in alert.channels}
+        wanted = Channel.objects.filter(Q(pk__in=numbers) | Q(name__in=names), off_because="")
+        self._channels = list(wanted.order_by("pk"))
+
+    def of(self, alert: Alert) -> list[Destination]:
+        """Everybody to be told at once."""
+        found = list(self._channels_of(alert))
+        if alert.type.audience is Audience.OWNER and "@" in alert.owner:
+            found.append(Destination(None, alert.owner, self._now))
+        failing = alert.subject if alert.kind == "delivery_failing" else None
+        found = [one for one in found if one.name != failing]
+        reached_by_notice = alert.type.audience is Audience.OWNER_BY_NOTICE and "@" in alert.owner
+        if alert.type.audience is Audience.OPERATORS or not (found or reached_by_notice):
+            mailed = {one.to.lower() for one in found if one.to}
+            found += [
+                Destination(None, address, self._now)
+                for address in self._operators
+                if address.lower() not in mailed and destination_name(None, address) != failing
+            ]
+        return found
+
+    def _channels_of(self, alert: Alert) -> Iterator[Destination]:
+        at, named = self._at[alert.pk], set(alert.channels)
+        for channel in self._channels:
+            if channel.pk in at or channel.name in named:
+                yield Destination(channel, _address(channel), at.get(channel.pk, self._now))
+
+    @cached_property
+    def _operators(self) -> list[str]:
+        return operators()
+
+
 def destinations_of(alert: Alert, now: datetime) -> list[Destination]:
     """Everybody to be told at once. Two queries; one more where operators are told."""
-    channels, at = _subscribed(alert, now)
-    found = [Destination(channel, _address(channel), at[channel.pk]) for channel in channels]
-    if alert.type.audience is Audience.OWNER and "@" in alert.owner:
-        found.append(Destination(None, alert.owner, now))
-    failing = alert.subject if alert.kind == "delivery_failing" else None
-    found = [one for one in found if one.name != failing]
-    reached_by_notice = alert.type.audience is Audience.OWNER_BY_NOTICE and "@" in alert.owner
-    if alert.type.audience is Audience.OPERATORS or not (found or reached_by_notice):
-        mailed = {one.to.lower() for one in found if one.to}
-        found += [
-            Destination(None, address, now)
-            for address in operators()
-            if address.lower() not in mailed and destination_name(None, address) != failing
-        ]
-    return found
-
-
-def _subscribed(alert: Alert, now: datetime) -> tuple[list[Channel], dict[int, datetime]]:
-    interests = [interest_of(one) for one in Subscription.objects.filter(channel__off_because="", after=timedelta(0))]
-    at = told_at(interests, fact_of(alert), now)
-    named = Q(name__in=alert.channels) if alert.channels else Q(pk__in=())
-    channels = list(Channel.objects.filter(Q(pk__in=at) | named, off_because="").order_by("pk"))
-    return channels, {channel.pk: at.get(channel.pk, now) for channel in channels}
+    return Addresses([alert], now).of(alert)
 
 
 def _address(channel: Channel) -> str:
@@ -128,20 +148,38 @@ def tell(
     `digests`, by destination's name, a row leaves as a part of that one.
     """
     destinations = destinations_of(alert, now) if to is None else list(to)
-    rows = [_row(alert, about, one, now, again, (digests or {}).get(one.name)) for one in destinations]
-    known = dict(Notification.objects.filter(key__in=[row.key for row in rows]).values_list("key", "state"))
-    new = [row for row in rows if row.key not in known]
-    Notification.objects.bulk_create(new, ignore_conflicts=True)
-    taken_back = [row for row in rows if known.get(row.key) == NotificationState.WITHDRAWN]
-    for row in taken_back:
-        _queue_again(row)
-    _write_down(alert, about, destinations, now)
-    return len(new) + len(taken_back)
+    return _tell([(alert, destinations)], about, now, again, digests or {})
 
 
-def _queue_again(row: Notification) -> None:
+def tell_all(alerts: Sequence[Alert], about: About, now: datetime) -> int:
+    """`tell` for many, to everybody concerned: six statements for any number."""
+    if not alerts:
+        return 0
+    addresses = Addresses(alerts, now)
+    return _tell([(alert, addresses.of(alert)) for alert in alerts], about, now, "", {})
+
+
+def _tell(
+    told: Sequence[tuple[Alert, list[Destination]]],
+    about: About,
+    now: datetime,
+    again: str,
+    digests: Mapping[str, Notification],
+) -> int:
+    rows = [_row(alert, about, one, now, again, digests.get(one.name)) for alert, to in told for one in to]
+    new = insert_new(rows)
+    known = {row.key: row for row in rows} if len(new) < len(rows) else {}
+    taken_back = Notification.objects.filter(key__in=known, state=NotificationState.WITHDRAWN)
+    queued = sum(_queue_again(known[key]) for key in list(taken_back.values_list("key", flat=True))) if known else 0
+    AlertEvent.objects.bulk_create(
+        AlertEvent(alert=alert, at=now, kind=EventKind.TOLD, text=_said(about, to)) for alert, to in told
+    )
+    return len(new) + queued
+
+
+def _queue_again(row: Notification) -> int:
     """What was taken back before it left, and is to be told after all."""
-    Notification.objects.filter(key=row.key, state=NotificationState.WITHDRAWN).update(
+    return Notification.objects.filter(key=row.key, state=NotificationState.WITHDRAWN).update(
         state=NotificationState.QUEUED,
         context=row.context,
         due_at=row.due_at,
@@ -150,11 +188,10 @@ def _queue_again(row: Notification) -> None:
     )
 
 
-def _write_down(alert: Alert, about: About, destinations: list[Destination], now: datetime) -> None:
+def _said(about: About, destinations: Sequence[Destination]) -> str:
     names = [one.label for one in destinations]
     more = f" and {len(names) - SHOWN_NAMES} more" if len(names) > SHOWN_NAMES else ""
-    said = f"{about.label}: {', '.join(names[:SHOWN_NAMES])}{more}" if names else "Nobody is there to be told."
-    AlertEvent.objects.create(alert=alert, at=now, kind=EventKind.TOLD, text=said)
+    return f"{about.label}: {', '.join(names[:SHOWN_NAMES])}{more}" if names else "Nobody is there to be told."
 
 
 def _row(

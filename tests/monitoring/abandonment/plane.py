@@ -148,8 +148,9 @@ class Plane:
 
     def healthy(self, *numbers: int) -> None:
         """These are healthy now, and move data."""
-        for number in numbers:
-            self.change(number, primary_at=self.now, data_at=self.now.replace(tzinfo=None))
+        if numbers:
+            query = sql.SQL('UPDATE {} SET primary_at = %s, data_at = %s WHERE "Id" = ANY(%s)').format(self._table)
+            self._run(query, (self.now, self.now.replace(tzinfo=None), list(numbers)))
 
 
 @contextmanager

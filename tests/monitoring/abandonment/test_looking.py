@@ -360,7 +360,7 @@ def test_a_look_that_breaks_in_the_middle_leaves_nothing_half_done(
         raise UnavailableError("the connection to the console is gone")
 
     with monkeypatch.context() as patched:
-        patched.setattr(looking, "carry_out", breaks)
+        patched.setattr(looking, "carry_out_all", breaks)
         console.passes(5 * MINUTE)
     assert TrackedTask.objects.count() == before, "memory and what follows stand or fall together"
     console.passes(5 * MINUTE)
