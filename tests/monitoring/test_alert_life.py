@@ -426,8 +426,10 @@ class TestMany:
             alerts = Alert.objects.order_by("kind", "subject", "pk").values_list(
                 "kind", "subject", "scope", "held", "count"
             )
-            messages = Notification.objects.filter(state="queued").order_by("alert__kind", "alert__subject", "channel")
-            history = AlertEvent.objects.order_by("alert__kind", "alert__subject", "pk")
+            messages = Notification.objects.filter(state="queued").order_by(
+                "alert__kind", "alert__subject", "channel", "pk"
+            )
+            history = AlertEvent.objects.order_by("alert__kind", "alert__subject", "alert", "pk")
             return [
                 list(alerts),
                 list(messages.values_list("alert__kind", "alert__subject", "about", "channel")),
