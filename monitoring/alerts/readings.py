@@ -11,6 +11,7 @@ from monitoring.alerts.models import Alert, Channel, Notification, NotificationS
 from monitoring.alerts.types import Severity
 from opsconsole.clock.asking import Questions
 from opsconsole.keyset import capped_count
+from opsconsole.models import RestoreHold
 from opsconsole.overview import Reading, overview_signal
 from opsconsole.tones import Tone
 
@@ -48,11 +49,18 @@ def _failing(now: datetime) -> QuerySet[Notification]:
     )
 
 
-THERE = Questions(unheard=_unheard, failing=_failing, off=lambda now: Channel.objects.exclude(off_because=""))
+THERE = Questions(
+    unheard=_unheard,
+    failing=_failing,
+    off=lambda now: Channel.objects.exclude(off_because=""),
+    held=lambda now: RestoreHold.objects.all(),
+)
 
 
 def _trouble(there: frozenset[str]) -> str:
     """Why messages do not leave; empty where they do."""
+    if "held" in there:
+        return "The database was restored, and nothing leaves until somebody has looked: look at the outbox."
     if "failing" in there:
         return "Messages cannot be delivered and are tried again: look at the outbox."
     return "A channel is off and gets nothing: look at the channels." if "off" in there else ""

@@ -193,6 +193,16 @@ def test_kubernetes_knows_its_own_parts() -> None:
     assert set(files["resources"]) == {path.name for path in KUBERNETES} - {"kustomization.yaml"}
 
 
+@pytest.mark.skipif(shutil.which("kubectl") is None, reason="kubectl is not installed")
+def test_kustomize_puts_it_together() -> None:
+    folder = str(ROOT / "deploy" / "kubernetes")
+    done = subprocess.run(["kubectl", "kustomize", folder], check=True, capture_output=True, text=True, timeout=60)
+    parts = list(yaml.safe_load_all(done.stdout))
+    assert {part["kind"] for part in parts} >= {"ConfigMap", "Deployment", "Job", "Service"}
+    images = set(re.findall(r"image: (\S+)", done.stdout))
+    assert images == {"registry.example.com/opsconsole:1"}
+
+
 def test_kubernetes_lets_workers_end_at_a_chunk_and_probes_ask_what_a_restart_can_mend() -> None:
     by_process = {pod["metadata"]["labels"]["process"]: pod["spec"] for _, pod in pods()}
     (worker,), (web,) = by_process["worker"]["containers"], by_process["web"]["containers"]

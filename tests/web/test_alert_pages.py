@@ -319,3 +319,5 @@ def test_the_outbox_says_that_nothing_leaves_after_a_restore() -> None:
     text = page("/alerts/outbox/")
     assert "The console's database was restored" in text.replace("&#x27;", "'")
     assert "manage.py after_restore --release" in text
+    reading = overview(now)
+    assert (reading.tone, "nothing leaves until somebody has looked" in reading.sentence) == (Tone.PROBLEM, True)
