@@ -7,7 +7,7 @@ from uuid import UUID
 from benchmarks.stage import COMPARED, Company, Stage
 from opsconsole.demo.sizes import Band, Layout
 
-LARGEST, SMALL, WITHOUT_TASKS = 0, 4, 5
+LARGEST, SMALL = 0, 4
 """Bands of `main_company`."""
 
 LARGE_OF_MEMORY, SMALL_OF_MEMORY = 0, 1

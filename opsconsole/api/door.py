@@ -26,8 +26,8 @@ Callback = Callable[..., HttpResponseBase]
 
 
 def guard(callback: Callback, routes: Mapping[str, Route]) -> Callback:
-    """`callback` for those who may. `routes` says by method what is needed; tests read it as `permissions` and
-    `scopings` of the result."""
+    """`callback` for those who may. `routes` says by method what is needed; tests read it as `permissions` of
+    the result."""
 
     # A token is not sent by a browser on its own, and a session only reads: there is nothing for CSRF to protect.
     @csrf_exempt
@@ -40,7 +40,6 @@ def guard(callback: Callback, routes: Mapping[str, Route]) -> Callback:
             return answer(request, error)
 
     guarded.permissions = {method: route.permission for method, route in routes.items()}  # type: ignore[attr-defined]
-    guarded.scopings = {method: route.scoping for method, route in routes.items()}  # type: ignore[attr-defined]
     return guarded
 
 

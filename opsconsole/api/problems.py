@@ -17,7 +17,6 @@ from opsconsole.errors import ConsoleError, OutsideDataError, UsageError
 logger = logging.getLogger(__name__)
 
 CONTENT_TYPE = "application/problem+json"
-LONGEST_INPUT_SHOWN = 80
 
 
 class FieldProblem(Schema):

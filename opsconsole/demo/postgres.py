@@ -33,7 +33,6 @@ class Postgres:
     """A cluster in `folder/postgres`, on loopback TCP only. The port stays the same for the life of this object."""
 
     def __init__(self, folder: Path, *, fsync: bool = True) -> None:
-        self._folder = folder
         self._home = folder / "postgres"
         self._data = self._home / "data"
         self._made = self._home / "made"

@@ -72,7 +72,7 @@
     confirmDialog.showModal();
   }
 
-  // Tables: a checkbox in the header ticks its column; data-selected-count shows how many are ticked.
+  // Tables: a checkbox in the header ticks its column.
   document.addEventListener("change", (event) => {
     const box = event.target;
     if (!box.matches("[data-select-all], [data-select]")) return;
@@ -82,7 +82,6 @@
     const ticked = boxes.filter((one) => one.checked).length;
     const all = table.querySelector("[data-select-all]");
     if (all) [all.checked, all.indeterminate] = [ticked === boxes.length, ticked > 0 && ticked < boxes.length];
-    document.querySelectorAll("[data-selected-count]").forEach((place) => (place.textContent = String(ticked)));
   });
 
   // Keys: "/" to the search, "f" to the page's first filter, "g" then a letter to a page, "?" for help.

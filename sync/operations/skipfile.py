@@ -35,7 +35,6 @@ COLUMNS: Mapping[str, str] = {
     "resolved_by_job": "Written, not read.",
     "resolution": "Written, not read.",
 }
-READ = ("reason", "job", "note", "skipped_by", "skipped_at")
 
 
 def cells_of(entry: SkippedOrganization, prefix: str) -> tuple[object, ...]:

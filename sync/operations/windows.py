@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from opsconsole import audit, estate, trace
 from opsconsole.errors import UsageError
 from opsconsole.times import Window
-from sync.models import Batch, BatchPlan, Job, JobKind, Mode, SkippedOrganization
-from sync.operations.batches import BatchOptions, Origin, make_plan, start_plan
+from sync.models import BatchPlan, Job, JobKind, Mode, SkippedOrganization
+from sync.operations.batches import BatchOptions, Origin, make_plan
 from sync.operations.ids import organization_rules, require_keys
 from sync.operations.jobs import create_job
 from sync.operations.staging import known_organizations
@@ -45,15 +45,6 @@ def plan_windows(organizations: Iterable[str] | None, window: Window, mode: Mode
     names = _skipped_names() if organizations is None else _given_names(organizations)
     options = BatchOptions(mode=mode, size=len(names), window=window, name="By window")
     return make_plan(options, actor, Origin(names=names, include_skipped=True))
-
-
-def start_windows(
-    organizations: Iterable[str] | None, window: Window, mode: Mode, actor: audit.Actor, *, reason: str = ""
-) -> Batch:
-    """Plan and start at once. Raises what `plan_windows` and `batches.start_plan` raise: above 1,000 organizations a
-    person confirms the number on the plan's page."""
-    plan = plan_windows(organizations, window, mode, actor)
-    return start_plan(plan.pk, plan.hash, actor, reason=reason)
 
 
 def _skipped_names() -> dict[str, str]:

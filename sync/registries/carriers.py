@@ -37,10 +37,6 @@ def register(carrier: Carrier) -> None:
     _carriers[carrier.name] = carrier
 
 
-def all_carriers() -> tuple[Carrier, ...]:
-    return tuple(_carriers.values())
-
-
 def key_of(rq_id: str) -> str | None:
     """`job:12`: which row an RQ id stands for; None where the id is nobody's."""
     for carrier in _carriers.values():

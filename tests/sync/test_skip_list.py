@@ -21,7 +21,7 @@ from sync.engine.rows import DriftKind, Key, Row
 from sync.jobs import run_as
 from sync.models import Attempt, BatchState, Job, JobKind, JobState, Mode, SkippedOrganization, SkipReason
 from sync.operations import byhand, skiplist, windows
-from sync.operations.batches import contents_of
+from sync.operations.batches import contents_of, start_plan
 from sync.operations.skipfile import COLUMNS, cells_of
 from sync.operations.skipimport import ListChangedError, apply_import, plan_import
 from tests.company import Company, IndexerThread
@@ -238,7 +238,8 @@ def test_a_window_over_all_skipped_syncs_and_resolves(company: Company, indexer:
         lose_messages(company, organization, INSIDE if organization != outside else WINDOW.end, 3)
     skiplist.skip(map(str, (first, second, busy)), SkipReason.LOOPED, "", PERSON)
     make_job(organization_id=str(busy))
-    batch = windows.start_windows(None, WINDOW, Mode.SYNC, PERSON, reason="the gap")
+    plan = windows.plan_windows(None, WINDOW, Mode.SYNC, PERSON)
+    batch = start_plan(plan.pk, plan.hash, PERSON, reason="the gap")
     jobs = list(batch.jobs.order_by("pk"))
     assert [(job.kind, job.organization_id) for job in jobs] == [("window", str(first)), ("window", str(second))]
     for job in jobs:
