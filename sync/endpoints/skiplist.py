@@ -14,9 +14,9 @@ from opsconsole.api.paging import Page, PagingQuery, page
 from opsconsole.api.routes import LARGEST_NUMBER, Reason, Routes, Ticket, Why, actor_of
 from sync.access import SKIP, VIEW
 from sync.endpoints.common import Body, Organizations
-from sync.forms_byhand import SkipFilter
 from sync.models import SkippedOrganization, SkipReason
 from sync.operations import skiplist as operations
+from sync.skiplist_form import SkipFilter
 
 routes = Routes("Skip list", "skip-list", scoping=Scoping.NARROWED)
 

@@ -16,10 +16,7 @@ from opsconsole.access import Scoping, requires
 from opsconsole.audit import actor_of
 from opsconsole.keyset import capped_count
 from sync.access import RUN, VIEW
-from sync.byhand_tables import PreviewTable, line_of
-from sync.customers import shown_id
-from sync.forms import refused_into
-from sync.forms_byhand import (
+from sync.byhand_form import (
     QueryForm,
     SyncTasksForm,
     SyncWindowForm,
@@ -28,6 +25,9 @@ from sync.forms_byhand import (
     WindowForm,
     WindowsForm,
 )
+from sync.byhand_tables import PreviewTable, line_of
+from sync.customers import shown_id
+from sync.forms import refused_into
 from sync.models import Mode, SkippedOrganization
 from sync.operations import byhand, windows
 from sync.operations.byhand import Preview

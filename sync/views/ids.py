@@ -14,8 +14,9 @@ from opsconsole.downloads import CSV, TEXT, download
 from opsconsole.errors import UsageError
 from sync.access import RUN, STAGE, VIEW
 from sync.customers import shown_id
+from sync.form_fields import show_as_typed
 from sync.forms import refused_into
-from sync.forms_byhand import IdsForm, show_as_typed
+from sync.ids_form import IdsForm
 from sync.operations.byhand import MOST_COMPARED
 from sync.operations.ids import (
     MOST_CHARACTERS,

@@ -12,7 +12,7 @@ from opsconsole.access import Scoping, requires
 from opsconsole.audit import actor_of
 from opsconsole.errors import ConsoleError
 from sync.access import CANCEL, RUN, SKIP
-from sync.by_hand_links import by_hand_address
+from sync.byhand_links import by_hand_address
 from sync.forms import SkipForm, StepForm, refused_into
 from sync.models import Job, JobState, SkippedOrganization, SkipReason, Step
 from sync.operations import jobs as operations

@@ -15,7 +15,7 @@ from opsconsole.access import Scoping, requires
 from opsconsole.downloads import download
 from opsconsole.keyset import capped_count
 from sync.access import CANCEL, RUN, SKIP, VIEW
-from sync.by_hand_links import by_hand_address
+from sync.byhand_links import by_hand_address
 from sync.error_groups import error_groups
 from sync.job_form import JobFilter
 from sync.looping import UNFINISHED

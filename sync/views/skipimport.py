@@ -14,12 +14,13 @@ from opsconsole.audit import actor_of
 from opsconsole.errors import UsageError
 from opsconsole.keys import KeyKind
 from sync.access import SKIP
-from sync.byhand_tables import ChangeTable, RowErrorTable
+from sync.form_fields import show_as_typed
 from sync.forms import refused_into
-from sync.forms_byhand import ApplyForm, ImportForm, show_as_typed
 from sync.operations.ids import decode
 from sync.operations.skipfile import COLUMNS, MOST_CHARACTERS
 from sync.operations.skipimport import ImportPlan, ListChangedError, apply_import, plan_import
+from sync.skiplist_form import ApplyForm, ImportForm
+from sync.skiplist_tables import ChangeTable, RowErrorTable
 
 ROWS_SHOWN = 200
 

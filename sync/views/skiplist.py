@@ -17,12 +17,12 @@ from opsconsole.downloads import csv_download
 from opsconsole.errors import UsageError
 from opsconsole.keyset import capped_count
 from sync.access import RUN, SKIP, VIEW
-from sync.byhand_tables import EditableSkipTable, SkipTable, skip_rows
 from sync.forms import ReasonForm, refused_into
-from sync.forms_byhand import SkipFilter, SkipForm
 from sync.models import SkippedOrganization, SkipReason
 from sync.operations import skiplist
 from sync.operations.skipfile import COLUMNS, cells_of
+from sync.skiplist_form import SkipFilter, SkipForm
+from sync.skiplist_tables import EditableSkipTable, SkipTable, skip_rows
 
 ROWS_AT_ONCE = 2_000
 MOST_DIGITS = 18
