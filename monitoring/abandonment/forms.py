@@ -114,13 +114,19 @@ class PolicyForm(forms.Form):
     )
     reason = forms.CharField(max_length=LONGEST_REASON, required=False, help_text="Kept on the audit log.")
     ticket = ticket_field()
+    simulated = forms.CharField(max_length=500, required=False, widget=forms.HiddenInput)
 
     def __init__(self, data: Any = None, *, policy: Policy | None = None, saving: bool = False) -> None:
         super().__init__(data, initial=None if policy is None else initial_of(policy))
         self.fields["reason"].required = saving
 
     def values(self) -> dict[str, Any]:
-        return {name: value for name, value in self.cleaned_data.items() if name not in ("reason", "ticket")}
+        beside = ("reason", "ticket", "simulated")
+        return {name: value for name, value in self.cleaned_data.items() if name not in beside}
+
+    def carry(self, proof: str) -> None:
+        """Take the proof of a simulation along with what was typed."""
+        self.data = {**{name: self.data.get(name) for name in self.fields}, "simulated": proof}
 
     def aimed(self) -> Aimed:
         given = self.cleaned_data

@@ -30,6 +30,8 @@ def _looked(console: Console) -> None:
 
 def save_stage(page: Page, stage: str, reason: str) -> None:
     page.get_by_label("Failing", exact=True).select_option(label=stage)
+    page.get_by_role("button", name="Simulate").click()
+    expect(page.locator("#simulation")).to_be_visible()
     page.get_by_label("Reason").fill(reason)
     page.get_by_role("button", name="Save").click()
     expect(page.locator(".messages")).to_contain_text("is saved")

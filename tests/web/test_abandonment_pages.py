@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import re
 from datetime import timedelta
+from html import unescape
 from io import StringIO
 from typing import Any
 
@@ -206,6 +208,16 @@ class TestPolicies:
     def post(self, address: str, role: Role = Role.ADMINISTRATOR, **data: str) -> Any:
         return client_of(role).post(f"{LIST}policies/{address}", POLICY | data, follow=True)
 
+    def simulated(self) -> str:
+        """What the page carries along from a simulation."""
+        return self.carried(self.post("add/", simulate="1").content.decode())
+
+    @staticmethod
+    def carried(text: str) -> str:
+        found = re.search(r'name="simulated" value="([^"]+)"', text)
+        assert found is not None
+        return unescape(found[1])
+
     def test_simulated_first_and_nothing_is_saved(self, scene: Console) -> None:
         answer = self.post("add/", simulate="1")
         text = answer.content.decode()
@@ -230,16 +242,33 @@ class TestPolicies:
         assert "<strong>0</strong> owners would be warned" in text
 
     def test_saved_with_a_reason_and_removed(self, scene: Console) -> None:
-        assert self.post("add/").status_code == 400
-        assert "is saved" in self.post("add/", reason="first step").content.decode()
+        proof = self.simulated()
+        assert self.post("add/", simulated=proof).status_code == 400
+        assert "is saved" in self.post("add/", reason="first step", simulated=proof).content.decode()
         row = Policy.objects.get()
         assert (row.failing_stage, row.notice, row.reminders) == (2, timedelta(days=7), [72, 24])
-        assert "already" in self.post("add/", reason="twice").content.decode()
+        assert "already" in self.post("add/", reason="twice", simulated=proof).content.decode()
         text = body(f"{LIST}policies/")
         assert "Notify, then disable, after 30 d" in text
         assert "7 d after the warning was delivered" in text
         self.post(f"{row.pk}/remove/", reason="done")
         assert not Policy.objects.exists()
+
+    @pytest.mark.parametrize("changed", [{}, {"notice": "1d"}, {"scope": "eu-*"}])
+    def test_saving_what_was_not_simulated_shows_the_simulation_first(
+        self, scene: Console, changed: dict[str, Any]
+    ) -> None:
+        """Without one, or with other values than those that it was of; what was typed stays, and then it is saved."""
+        proof = self.simulated() if changed else ""
+        answer = self.post("add/", reason="at once", simulated=proof, **changed)
+        text = answer.content.decode()
+        assert answer.status_code == 409
+        assert "Not saved yet" in text
+        assert "owner would be warned" in text or "owners would be warned" in text
+        assert 'value="at once"' in text
+        assert not Policy.objects.exists()
+        again = self.post("add/", reason="at once", simulated=self.carried(text), **changed)
+        assert "is saved" in again.content.decode()
 
     @pytest.mark.parametrize(
         ("field", "value"),

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import copy
 from datetime import datetime
 from typing import Any
 
 from django.db import IntegrityError, transaction
 
 from monitoring.abandonment.models import RULE_FIELDS, Policy
+from monitoring.abandonment.operations.proving import require_proof
 from monitoring.abandonment.rules import Aim, Aimed, PolicyBook
 from opsconsole import audit
 from opsconsole.errors import UsageError
@@ -28,16 +30,19 @@ def book_with(draft: Aimed, instead_of: Aim | None) -> PolicyBook:
 
 
 def save_policy(
-    policy: Policy | None, values: Mapping[str, Any], actor: audit.Actor, reason: str, now: datetime
+    policy: Policy | None, values: Mapping[str, Any], actor: audit.Actor, reason: str, now: datetime, *, proof: str
 ) -> Policy:
-    """A new policy, or `policy` with these values. Raises UsageError where there is one for this scope and kind.
+    """A new policy, or `policy` with these values, which `simulate` has tried: `proof` is its word for that.
 
-    Dates that were promised to owners stay: they are with the tasks, not with the policy.
+    Raises NotSimulatedError without it, UsageError where there is a policy for this scope and kind. Dates that were
+    promised to owners stay: they are with the tasks, not with the policy.
     """
-    row = policy or Policy()
+    row = copy(policy) if policy else Policy()
+    instead_of = policy.aim if policy else None
     before = {} if policy is None else {name: str(getattr(policy, name)) for name in RULE_FIELDS}
     for name, value in values.items():
         setattr(row, name, value)
+    require_proof(proof, row.aimed, instead_of, now)
     row.changed_at, row.changed_by = now, actor.name
     try:
         with transaction.atomic():

@@ -12,6 +12,7 @@ from django.db.models import Q, QuerySet
 from monitoring.abandonment.forecast import STILL, Fate, Forecast, forecast
 from monitoring.abandonment.models import TrackedTask
 from monitoring.abandonment.operations.policies import book_with
+from monitoring.abandonment.operations.proving import proof_of
 from monitoring.abandonment.rules import ANY, Aim, Aimed
 
 HORIZON = timedelta(days=30)
@@ -22,12 +23,13 @@ CHUNK = 2_000
 @dataclass(slots=True)
 class Simulation:
     """`counts` by fate, over 30 days; `at_once` would be warned at the next look. `first` are those that it concerns
-    soonest. `under` is how many tasks were looked at."""
+    soonest. `under` is how many tasks were looked at. `proof` is what saving this very policy asks for."""
 
     counts: dict[str, int] = field(default_factory=dict)
     at_once: int = 0
     under: int = 0
     first: list[tuple[TrackedTask, Forecast]] = field(default_factory=list)
+    proof: str = ""
 
     def count(self, *fates: Fate) -> int:
         return sum(self.counts.get(fate.value, 0) for fate in fates)
@@ -73,6 +75,7 @@ def simulate(draft: Aimed, instead_of: Aim | None, now: datetime) -> Simulation:
             heapq.heappush(soonest, entry)
         else:
             heapq.heappushpop(soonest, entry)
+    found.proof = proof_of(draft, instead_of, now)
     found.first = [(task, one) for *_, task, one in sorted(soonest, key=lambda entry: (-entry[0], -entry[1]))]
     return found
 

@@ -15,6 +15,7 @@ from monitoring.abandonment.access import CHANGE_POLICIES, VIEW
 from monitoring.abandonment.forms import PolicyForm
 from monitoring.abandonment.models import Policy
 from monitoring.abandonment.operations import policies
+from monitoring.abandonment.operations.proving import NotSimulatedError
 from monitoring.abandonment.operations.simulating import Simulation, simulate
 from monitoring.abandonment.rules import DEFAULT
 from monitoring.abandonment.tables import ForecastTable
@@ -47,23 +48,34 @@ def edit(request: HttpRequest, number: int) -> HttpResponse:
 
 
 def _edit(request: HttpRequest, policy: Policy | None) -> HttpResponse:
-    """POST with `simulate` tries it and changes nothing; without, it is saved."""
+    """POST with `simulate` tries it and changes nothing; without, it is saved, or tried where it was not yet."""
     saving = "simulate" not in request.POST
     form = PolicyForm(request.POST if request.method == "POST" else None, policy=policy, saving=saving)
+    instead_of = policy.aim if policy else None
     content: dict[str, Any] = {"form": form, "policy": policy}
     if form.is_valid():
-        if not saving:
-            content |= _simulated(simulate(form.aimed(), policy.aim if policy else None, timezone.now()))
-        elif _saved(request, form, policy):
-            return redirect("abandonment:policies")
-    return render(request, "abandonment/policy.html", content, status=400 if form.errors else 200)
+        try:
+            if saving and _saved(request, form, policy):
+                return redirect("abandonment:policies")
+        except NotSimulatedError as error:
+            content["not_saved"] = str(error)
+        if not saving or "not_saved" in content:
+            found = simulate(form.aimed(), instead_of, timezone.now())
+            form.carry(found.proof)
+            content |= _simulated(found)
+    status = 409 if "not_saved" in content else 400 if form.errors else 200
+    return render(request, "abandonment/policy.html", content, status=status)
 
 
 def _saved(request: HttpRequest, form: PolicyForm, policy: Policy | None) -> bool:
+    """Raises NotSimulatedError."""
+    given, actor = form.cleaned_data, actor_of(request)
     try:
         row = policies.save_policy(
-            policy, form.values(), actor_of(request), form.cleaned_data["reason"], timezone.now()
+            policy, form.values(), actor, given["reason"], timezone.now(), proof=given["simulated"]
         )
+    except NotSimulatedError:
+        raise
     except ConsoleError as error:
         form.add_error("scope", str(error))
         return False

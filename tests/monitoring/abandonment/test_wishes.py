@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from monitoring.abandonment.models import Policy
 from monitoring.abandonment.operations.policies import remove_policy, save_policy
+from monitoring.abandonment.operations.proving import NotSimulatedError
+from monitoring.abandonment.operations.simulating import simulate
 from monitoring.abandonment.operations.wishes import exempt, keep, keep_no_longer, warn_now
 from monitoring.abandonment.rules import Stage
 from monitoring.alerts.models import Alert, Notification
@@ -102,12 +105,41 @@ def test_nobody_is_warned_of_nothing(plane: Plane, console: Console) -> None:
     assert Alert.objects.count() == 0, "a refusal leaves nothing behind"
 
 
+def tried(values: dict[str, Any], instead_of: Policy | None = None) -> str:
+    """The proof that a policy with these values was simulated now."""
+    return simulate(Policy(**values).aimed, instead_of.aim if instead_of else None, NOW).proof
+
+
+def test_a_policy_is_saved_only_as_it_was_simulated_and_within_an_hour(plane: Plane, console: Console) -> None:
+    values = {"scope": "eu-*", "kind": "*", "failing_stage": Stage.NOTIFY.value}
+    proof = tried(values)
+    late, wider = NOW + timedelta(hours=1, seconds=1), values | {"scope": "*"}
+    forged = f"{proof[:-1]}{'A' if proof[-1] != 'A' else 'B'}"
+    for given, now, said in (
+        (values, NOW, ""),
+        (values, NOW, "anything"),
+        (values, NOW, forged),
+        (values, late, proof),
+        (wider, NOW, proof),
+        (values | {"notice": timedelta(days=6)}, NOW, proof),
+    ):
+        with pytest.raises(NotSimulatedError, match="simulated with exactly its values"):
+            save_policy(None, given, ANN, "x", now, proof=said)
+    assert not Policy.objects.exists()
+    made = save_policy(None, values, ANN, "x", late - timedelta(seconds=1), proof=proof)
+    with pytest.raises(NotSimulatedError):
+        save_policy(made, wider, ANN, "what it replaces counts, too", NOW, proof=tried(wider))
+    made.refresh_from_db()
+    assert made.scope == "eu-*"
+
+
 def test_policies_are_audited_with_what_they_were(plane: Plane, console: Console) -> None:
     values = {"scope": "eu-*", "kind": "*", "failing_stage": Stage.NOTIFY.value}
-    made = save_policy(None, values, ANN, "a first step", NOW)
-    save_policy(made, {"failing_stage": Stage.DISABLE.value}, ANN, "a second step", NOW)
+    made = save_policy(None, values, ANN, "a first step", NOW, proof=tried(values))
+    second = {"failing_stage": Stage.DISABLE.value}
+    save_policy(made, second, ANN, "a second step", NOW, proof=tried(values | second, made))
     with pytest.raises(UsageError, match="already"):
-        save_policy(None, values, ANN, "once more", NOW)
+        save_policy(None, values, ANN, "once more", NOW, proof=tried(values))
     remove_policy(made, ANN, "done")
     assert not Policy.objects.exists()
     rows = list(AuditEntry.objects.order_by("pk"))
