@@ -1,4 +1,5 @@
-"""What both halves of the console stand on: people, API tokens, the clock's lease, the audit log."""
+"""What both halves of the console stand on: people, limits of their groups, saved filters, the clock's lease, the audit
+log, and what is under way of a retention pass and after a restore."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Imports run one way, `monitoring → sync → opsconsole`, and `sync.engine` stands on the standard library alone.
 
 The apps of `monitoring` are slices: none imports another but `pipeline`, whose overview sums up all, `schedules`,
-whose jobs do what the others offer, and `alerts`, which watches them all.
+whose jobs do what the others offer, `alerts`, which watches them all, and `abandonment`, which opens alerts of its own.
 """
 
 from __future__ import annotations
