@@ -77,6 +77,7 @@ MIDDLEWARE = [
     "opsconsole.trace.TraceMiddleware",
     "opsconsole.spans.SpanMiddleware",
     "opsconsole.metrics_page.RequestTimes",
+    "opsconsole.live.LivePace",
     "django.middleware.security.SecurityMiddleware",
     "opsconsole.middleware.PermissionsPolicyMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",

@@ -14,7 +14,7 @@ from typing import Any
 from django.utils import timezone
 
 from monitoring.pipeline import limits, samples
-from monitoring.pipeline.models import Sample
+from monitoring.pipeline.samples import Kept
 from monitoring.pipeline.standing import FLOW_OVER
 from opsconsole import estate, words
 from opsconsole.closing import Closing
@@ -188,7 +188,7 @@ def judge(
     return Tone.FINE, "Caught up." if not lag else f"{behind.capitalize()}, within the limit of {limit:,}."
 
 
-def mean_rates(recent: Sequence[Sample]) -> tuple[float | None, float | None]:
+def mean_rates(recent: Sequence[Kept]) -> tuple[float | None, float | None]:
     def mean(figure: str) -> float | None:
         known = [value for one in recent if (value := one.figures.get(figure)) is not None]
         return sum(known) / len(known) if known else None

@@ -9,10 +9,11 @@ from django.urls import reverse
 
 from monitoring.pipeline import consumer, limits, samples
 from monitoring.pipeline.drift import affected_address, drift_now
-from monitoring.pipeline.models import PausedQueue, Sample
+from monitoring.pipeline.models import PausedQueue
 from monitoring.pipeline.operations.sampling import subject_of
 from monitoring.pipeline.progress import by_worker, running_jobs
 from monitoring.pipeline.queues import needs
+from monitoring.pipeline.samples import Kept
 from monitoring.pipeline.standing import job_looks, job_times
 from monitoring.pipeline.stuck import find_stuck
 from monitoring.pipeline.workers import WorkerState, live_workers, state_of
@@ -80,7 +81,7 @@ def queues(now: datetime) -> Reading:
     """All queues as one: the worst says the sentence."""
     own, paused = limits.current(), set(PausedQueue.objects.values_list("queue", flat=True))
     recent = samples.since(now - STALE_AFTER, *(subject_of(name) for name in settings.QUEUES))
-    last: dict[str, Sample] = {name: rows[-1] for name in settings.QUEUES if (rows := recent[subject_of(name)])}
+    last: dict[str, Kept] = {name: rows[-1] for name in settings.QUEUES if (rows := recent[subject_of(name)])}
     depth = sum(sample.figures["depth"] for sample in last.values())
     high = [
         f"{name}: {need}"

@@ -9,10 +9,11 @@ from datetime import datetime, timedelta
 from django.conf import settings
 
 from monitoring.pipeline import limits, samples
-from monitoring.pipeline.models import PausedQueue, Sample
+from monitoring.pipeline.models import PausedQueue
 from monitoring.pipeline.operations.sampling import subject_of
 from monitoring.pipeline.progress import RunningJob, running_jobs
 from monitoring.pipeline.queues import Flow, QueueFigures, QueueState, needs, read_queues, state_of
+from monitoring.pipeline.samples import Kept
 from monitoring.pipeline.stuck import Finding, JobLook, QueueLook, find_stuck
 from monitoring.pipeline.workers import WORKING_STATES, WorkerRow, live_workers, read_registered, worker_rows
 from opsconsole.charts import LineChart, line_chart
@@ -37,7 +38,7 @@ class QueueRow:
     listening: int
     busy: int
     chart: LineChart
-    samples: tuple[Sample, ...]
+    samples: tuple[Kept, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +103,7 @@ def _queue_row(
     figures: QueueFigures | None,
     paused: PausedQueue | None,
     workers: Sequence[WorkerRow],
-    history: list[Sample],
+    history: list[Kept],
     now_limits: Pipeline,
     now: datetime,
 ) -> QueueRow:
@@ -124,7 +125,7 @@ def _queue_row(
     )
 
 
-def mean_flow(recent: Sequence[Sample]) -> Flow:
+def mean_flow(recent: Sequence[Kept]) -> Flow:
     """The mean of what is known; None where nothing is."""
 
     def mean(figure: str) -> float | None:
@@ -134,7 +135,7 @@ def mean_flow(recent: Sequence[Sample]) -> Flow:
     return Flow(mean("came"), mean("went"))
 
 
-def every_nth(history: Sequence[Sample]) -> list[Sample]:
+def every_nth(history: Sequence[Kept]) -> list[Kept]:
     """About 24 of the samples, newest first: the table behind a chart."""
     step = max(len(history) // FIGURES_SHOWN, 1)
     return list(history)[::-1][::step][:FIGURES_SHOWN]
@@ -150,7 +151,7 @@ def _looks(queues: Sequence[QueueRow], now: datetime, now_limits: Pipeline) -> l
     ]
 
 
-def _look(queue: QueueRow, figures: QueueFigures, recent: Sequence[Sample], now: datetime) -> QueueLook:
+def _look(queue: QueueRow, figures: QueueFigures, recent: Sequence[Kept], now: datetime) -> QueueLook:
     first = recent[0] if recent else None
     went = figures.taken - first.figures.get("taken", 0) if first else None
     return QueueLook(

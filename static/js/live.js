@@ -1,12 +1,18 @@
 // Live regions: an element with hx-get, hx-trigger="refresh" and data-live="seconds" re-renders itself. The server ends
-// it by answering without data-live. Nobody is disturbed: not a selection, not an open dialog, not a field in use.
+// it by answering without data-live; a header of the answer may ask for more seconds than that, where many pages are
+// open. Nobody is disturbed: not a selection, not an open dialog, not a field in use.
 "use strict";
 (() => {
   const SLOWEST = 60;
   const failures = new WeakMap();
   const scheduled = new WeakMap();
+  const asked = new Map(); // by id: an answer takes the place of the region
 
-  function schedule(region, seconds = Number(region.dataset.live)) {
+  function pace(region) {
+    return Math.max(Number(region.dataset.live), asked.get(region.id) || 0);
+  }
+
+  function schedule(region, seconds = pace(region)) {
     clearTimeout(scheduled.get(region));
     if (!region.isConnected || !region.dataset.live || document.hidden) return;
     scheduled.set(region, setTimeout(() => refresh(region), Math.max(seconds, 0.5) * 1000));
@@ -52,6 +58,7 @@
   document.addEventListener("htmx:beforeSwap", (event) => {
     const target = event.detail.target;
     if (!event.detail.requestConfig.elt.matches("[data-live]")) return;
+    asked.set(target.id, Number(event.detail.xhr.getResponseHeader("Live-Seconds")));
     // The answer came while something was in use: drop it, the next one is fresher anyway.
     if (inUse(target)) event.detail.shouldSwap = false;
     else remembered = { id: target.id, state: remember(target) };
@@ -68,7 +75,7 @@
     const count = event.detail.successful ? 0 : (failures.get(region) || 0) + 1;
     failures.set(region, count);
     region.classList.toggle("is-stale", count > 1);
-    schedule(region, Math.min(Number(region.dataset.live) * 2 ** count, SLOWEST));
+    schedule(region, Math.min(pace(region) * 2 ** count, SLOWEST));
   });
   document.addEventListener("htmx:load", (event) => regions(event.target).forEach((region) => schedule(region)));
   document.addEventListener("visibilitychange", () => !document.hidden && regions(document).forEach(refresh));

@@ -64,6 +64,26 @@ def test_the_page_follows_to_the_end_and_then_rests(running: Running) -> None:
     assert asked == []
 
 
+def test_the_page_comes_no_sooner_than_the_server_asks(running: Running) -> None:
+    page = running.page
+
+    def ask_for_patience(route: Route) -> None:
+        answer = route.fetch()
+        route.fulfill(response=answer, headers=answer.headers | {"live-seconds": "25"})
+
+    page.route("**/live/*", ask_for_patience)
+    with page.expect_response("**/live/*"):
+        page.clock.run_for(3_000)
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    running.polls()
+    assert asked == []
+    with page.expect_response("**/live/*"):
+        running.polls()
+        running.polls()
+    page.unroute("**/live/*")
+
+
 def test_a_selection_stays_and_the_news_come_after_it(running: Running) -> None:
     page = running.page
     page.evaluate(SELECT_TEXT, "#batch-live dl.fact-grid")

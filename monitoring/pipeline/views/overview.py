@@ -14,8 +14,9 @@ from django.views.decorators.http import require_safe
 from monitoring.pipeline import limits, samples
 from monitoring.pipeline.access import VIEW
 from monitoring.pipeline.drift import drift_now, query_values
-from monitoring.pipeline.models import Sample, SignalState
+from monitoring.pipeline.models import SignalState
 from monitoring.pipeline.operations.looking import subject_of
+from monitoring.pipeline.samples import Kept
 from opsconsole.access import requires
 from opsconsole.audit import Door
 from opsconsole.charts import LineChart, line_chart
@@ -93,7 +94,7 @@ def signal_rows(now: datetime) -> list[SignalRow]:
     ]
 
 
-def _chart(signal: OverviewSignal, state: SignalState, history: list[Sample], now: datetime) -> LineChart:
+def _chart(signal: OverviewSignal, state: SignalState, history: list[Kept], now: datetime) -> LineChart:
     label = f"{signal.label} over the last three hours"
     points = samples.points(history, "value")
     return line_chart(label, points, now - TREND, now, gap=samples.GAP, limit=state.limit_value)
