@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 from allauth.account.internal.flows.login import get_authentication_records, record_authentication
 from django.conf import settings
@@ -19,6 +20,10 @@ from opsconsole import env, estate
 from opsconsole.demo.addresses import ServerAddresses
 from opsconsole.demo.estate_file import write_estate
 from opsconsole.demo.servers import EmbeddedServers
+
+# As Hypothesis chose, but for the time of an example: on a busy machine it says nothing of the code.
+hypothesis.settings.register_profile("patient", hypothesis.settings(), deadline=None)
+hypothesis.settings.load_profile("patient")
 
 
 @pytest.fixture(scope="session")
