@@ -110,12 +110,12 @@ def _by_http(way: HttpCalls, what: Order) -> None:
         secret_headers=_headers(way),
     )
     try:
-        answer = outgoing.call(request, patience=way.timeout, place=place_of(url), keep=LONGEST_SAID)
+        answer = outgoing.call(request, patience=way.timeout, place=place_of(url))
     except UsageError as error:
         raise OutsideDataError(str(error)) from error
     if answer.is_success:
         return
-    sentence = f"{place_of(url)} {answer.said}"
+    sentence = f"{place_of(url)} {answer.beginning(LONGEST_SAID).said}"
     if answer.may_pass:
         raise UnavailableError(sentence)
     raise OutsideDataError(sentence)

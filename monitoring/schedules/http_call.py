@@ -78,7 +78,7 @@ def _headers(parameters: Mapping[str, Any]) -> dict[str, str]:
 
 def _judge(answer: Answer, expected: int | None, place: str) -> str:
     fine = answer.status == expected if expected is not None else answer.is_success
-    sentence = f"{place} {Answer(answer.status, answer.text[:MOST_SHOWN]).said}"
+    sentence = f"{place} {answer.beginning(MOST_SHOWN).said}"
     if fine:
         return sentence
     if answer.may_pass:

@@ -8,7 +8,7 @@ import ssl
 import zlib
 from base64 import b64encode
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 
 import httpcore
@@ -16,6 +16,7 @@ import httpx
 
 from opsconsole.errors import UnavailableError, UsageError
 from opsconsole.outgoing.connection import CheckedBackend
+from opsconsole.outgoing.urls import is_address
 
 CONNECT_SECONDS = 10.0
 """To one address, TLS included. The whole call has its own limit."""
@@ -29,6 +30,7 @@ MOST_READ = 1024 * 1024
 SUCCESS = range(200, 300)
 REDIRECT = range(300, 400)
 SERVER_ERRORS, TOO_MANY = range(500, 600), 429
+WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 HEADER_NAME = re.compile(r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$")
 OURS = frozenset({"accept-encoding", "connection", "content-length", "host", "transfer-encoding"})
 ANY_COMPRESSION = zlib.MAX_WBITS | 32
@@ -61,6 +63,10 @@ class Answer:
         """Whether the same request may be answered otherwise later."""
         return self.status in SERVER_ERRORS or self.status == TOO_MANY
 
+    def beginning(self, most: int) -> Answer:
+        """With at most so many characters of its text. Cut from what was read whole, it has no half of a secret."""
+        return replace(self, text=self.text[:most])
+
     @property
     def said(self) -> str:
         """`answered 302 (redirects are not followed): …`"""
@@ -75,6 +81,8 @@ def call(request: Request, *, patience: float, place: str = "The address", keep:
     Raises UsageError where the address or a header is refused, UnavailableError where no answer came. No sentence and
     no log has a header's value.
     """
+    if not is_address(request.url):
+        raise UsageError(f"{place} does not begin with http:// or https:// and a host's name.")
     url = httpx.URL(request.url)
     limits = {"connect": CONNECT_SECONDS, "read": patience, "write": patience, "pool": patience}
     try:
@@ -110,14 +118,16 @@ def require_headers(names: Iterable[str]) -> None:
 def _headers(url: httpx.URL, request: Request) -> list[tuple[bytes, bytes]]:
     given = {"User-Agent": "opsconsole", **request.headers, **request.secret_headers}
     require_headers(given)
-    sent = {"Host": url.netloc.decode("ascii"), "Accept-Encoding": "identity", "Connection": "close"}
+    host = url.netloc.decode("ascii")
+    sent = {"Host": host, "Accept": "*/*", "Accept-Encoding": "identity", "Connection": "close"}
     if url.userinfo:
         sent["Authorization"] = f"Basic {b64encode(f'{url.username}:{url.password}'.encode()).decode()}"
-    if request.body:
+    if request.body or request.method in WITH_BODY:
         sent["Content-Length"] = str(len(request.body))
     for name, value in given.items():
         if not (value.isascii() and value.isprintable()):
             raise UsageError(f"The header {name} cannot be sent: its value has characters that HTTP does not allow.")
+        sent = {known: was for known, was in sent.items() if known.lower() != name.lower()}
         sent[name] = value.strip()
     return [(name.encode(), value.encode()) for name, value in sent.items()]
 

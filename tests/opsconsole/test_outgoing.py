@@ -200,6 +200,16 @@ class TestLimits:
             assert get(server.url()) == outgoing.Answer(200, text)
             assert server.heard[0].headers["Accept-Encoding"] == "identity"
 
+    def test_a_post_without_a_body_says_so(self) -> None:
+        with serving(fine) as server:
+            outgoing.call(Request("POST", server.url()), patience=5)
+            assert server.heard[0].headers["Content-Length"] == "0"
+
+    @pytest.mark.parametrize("url", ["", "hooks", "ftp://127.0.0.1/", "http://", "file:///etc/passwd"])
+    def test_what_is_no_address_is_refused_without_repeating_it(self, url: str) -> None:
+        with pytest.raises(UsageError, match="The address does not begin with"):
+            get(url)
+
     def test_what_speaks_no_http_is_said(self) -> None:
         with serving(lambda handler: handler.wfile.write(b"220 mail.example ESMTP\r\n")) as server:  # noqa: SIM117
             with pytest.raises(UnavailableError, match="does not speak HTTP"):
@@ -228,6 +238,12 @@ class TestSecrets:
     def test_headers_that_the_console_makes_cannot_be_given(self, name: str) -> None:
         with pytest.raises(UsageError):
             get("http://127.0.0.1:1/", headers={name: "x"})
+
+    def test_a_header_that_is_given_takes_the_place_of_the_usual_one(self) -> None:
+        with serving(fine) as server:
+            get(server.url(), headers={"accept": "text/plain"}, secret_headers={"user-agent": "exports"})
+            assert server.heard[0].headers.get_all("Accept") == ["text/plain"]
+            assert server.heard[0].headers.get_all("User-Agent") == ["exports"]
 
     def test_user_and_password_of_an_address_are_sent_and_not_told(self) -> None:
         with serving(fine) as server:
