@@ -6,9 +6,11 @@ import re
 from collections.abc import Iterable
 from uuid import UUID
 
+from allauth.account.authentication import AUTHENTICATION_METHODS_SESSION_KEY
+from django.contrib.sessions.backends.db import SessionStore
 from playwright.sync_api import Page, expect
 
-from tests.browser.place import Console, Damage, wait_for
+from tests.browser.place import CONFIRMED_MINUTES, Console, Damage, wait_for
 
 
 def log_in(page: Page, console: Console, role: str) -> None:
@@ -86,3 +88,15 @@ def start_planned(page: Page, reason: str = "Messages were lost") -> int:
 def expect_badge(page: Page, region: str, word: str) -> None:
     """The badge beside the heading, which the live region keeps up to date."""
     expect(page.locator(f"#{region} .badge")).to_have_text(word, timeout=30_000)
+
+
+def age_session(page: Page, console: Console) -> None:
+    """As if this person, and nobody else, had confirmed who they are too long ago."""
+    (key,) = (cookie["value"] for cookie in page.context.cookies() if cookie["name"] == "sessionid")
+    ((data,),) = console.ask("SELECT session_data FROM django_session WHERE session_key = %s", key)
+    session = SessionStore().decode(data)
+    for one in session[AUTHENTICATION_METHODS_SESSION_KEY]:
+        one["at"] -= 60 * CONFIRMED_MINUTES + 1
+    console.ask(
+        "UPDATE django_session SET session_data = %s WHERE session_key = %s", SessionStore().encode(session), key
+    )

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from allauth.account.authentication import AUTHENTICATION_METHODS_SESSION_KEY
-from django.contrib.sessions.backends.db import SessionStore
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
 from tests.browser.conftest import Open
 from tests.browser.looks import require_right
 from tests.browser.place import APPROVED_ALONE, Console
-from tests.browser.steps import expect_badge, log_in, number_in_address, plan_batch, stage_by_hand
+from tests.browser.steps import age_session, expect_badge, log_in, number_in_address, plan_batch, stage_by_hand
 
 MANY = APPROVED_ALONE + 1
 
@@ -73,15 +71,3 @@ def free_organizations(console: Console) -> list[UUID]:
     free = [one for one in console.all_organizations() if str(one) not in taken]
     assert len(free) >= MANY
     return free[:MANY]
-
-
-def age_session(page: Page, console: Console) -> None:
-    """As if this person had confirmed who they are a quarter of an hour ago."""
-    (key,) = (cookie["value"] for cookie in page.context.cookies() if cookie["name"] == "sessionid")
-    ((data,),) = console.ask("SELECT session_data FROM django_session WHERE session_key = %s", key)
-    session = SessionStore().decode(data)
-    for one in session[AUTHENTICATION_METHODS_SESSION_KEY]:
-        one["at"] -= 16 * 60
-    console.ask(
-        "UPDATE django_session SET session_data = %s WHERE session_key = %s", SessionStore().encode(session), key
-    )

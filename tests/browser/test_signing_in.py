@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import time
 
-from allauth.account.authentication import AUTHENTICATION_METHODS_SESSION_KEY
 from allauth.mfa.totp.internal.auth import format_hotp_value, hotp_value
-from django.contrib.sessions.backends.db import SessionStore
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Open
 from tests.browser.looks import require_right, wrong_with
 from tests.browser.place import Console
+from tests.browser.steps import age_session
 
 STEP = 30
 
@@ -101,7 +100,7 @@ def test_an_act_asks_again_after_a_while_and_keeps_what_was_typed(open_page: Ope
     log_in(page, console, "administrator")
     page.goto("/pipeline/limits/")
     page.get_by_label("Reason").fill("a quiet weekend")
-    age_sessions(console)
+    age_session(page, console)
     page.get_by_role("button", name="Change limits").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Is it you?")
     assert wrong_with(page) == []
@@ -111,14 +110,3 @@ def test_an_act_asks_again_after_a_while_and_keeps_what_was_typed(open_page: Ope
     page.get_by_label("Password").fill(console.passwords["administrator"])
     page.get_by_role("button", name="Confirm by password").click()
     expect(page.get_by_role("heading", level=1)).not_to_have_text("Is it you?")
-
-
-def age_sessions(console: Console) -> None:
-    """As if everybody had confirmed who they are a quarter of an hour ago."""
-    for key, data in console.ask("SELECT session_key, session_data FROM django_session"):
-        session = SessionStore().decode(data)
-        for one in session.get(AUTHENTICATION_METHODS_SESSION_KEY, []):
-            one["at"] -= 16 * 60
-        console.ask(
-            "UPDATE django_session SET session_data = %s WHERE session_key = %s", SessionStore().encode(session), key
-        )
