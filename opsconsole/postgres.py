@@ -54,8 +54,8 @@ _REASONS = {
     "shutting down": "the server is shutting down",
     "SSL": "the TLS connection could not be made",
 }
-# Classes of errors that pass by themselves: connection, resources, operator intervention, system, transaction rollback.
 LONGEST_SAID = 1_000
+# Classes of errors that pass by themselves: connection, resources, operator intervention, system, transaction rollback.
 _PASSING = ("08", "53", "57", "58", "40")
 
 

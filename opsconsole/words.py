@@ -17,6 +17,11 @@ def number(value: float | int | None) -> str:
     return NOTHING if value is None else f"{value:,}"
 
 
+def counted(count: int, what: str) -> str:
+    """`1 job`, `1,234 jobs`: `what` is one of them, of a noun that takes an s."""
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
+
+
 def duration(seconds: float | None) -> str:
     """The two largest units that say something: `420 ms`, `4.2 s`, `1 min 5 s`, `2 h 5 min`, `3 d 1 h`."""
     if seconds is None:

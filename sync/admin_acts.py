@@ -26,6 +26,7 @@ from opsconsole.access import Permission
 from opsconsole.audit import actor_of
 from opsconsole.errors import UsageError
 from opsconsole.keyset import capped_count
+from opsconsole.words import counted
 from sync.access import CANCEL, DELETE, RUN, SKIP
 from sync.forms import ReasonForm, refused_into
 from sync.models import Batch, Job
@@ -100,7 +101,7 @@ def _ask(
     listed = shown[:MOST_ASKED_ABOUT]
     content = {
         **model_admin.admin_site.each_context(request),
-        "title": f"{act.page.verb} {len(listed):,} job{'' if len(listed) == 1 else 's'}?",
+        "title": f"{act.page.verb} {counted(len(listed), 'job')}?",
         "opts": model_admin.model._meta,
         "verb": act.page.verb,
         "follows": act.page.follows,

@@ -14,6 +14,7 @@ from opsconsole.access import Scoping
 from opsconsole.errors import ConsoleError
 from opsconsole.estate.model import Source
 from opsconsole.search import MOST_OF_A_KIND, SHORTEST_NAME, Hit, Person, finds, numbered
+from opsconsole.words import counted
 from sync.access import VIEW
 from sync.models import Batch, Drift, Job, SkippedOrganization, StagedOrganization
 from sync.operations.ids import IdRules, organization_rules, read_ids, task_rules
@@ -27,7 +28,7 @@ def jobs_and_batches(user: Person, text: str) -> Iterator[Hit]:
     for job in _jobs().filter(pk__in=numbered(text, "job")):
         yield Hit("job", f"Job {job.pk}", _of_job(job), reverse("sync:job", args=[job.pk]))
     for batch in Batch.objects.filter(pk__in=numbered(text, "batch", "batche")):
-        sentence = f"{batch.status.label}: {batch.size:,} organizations, by {batch.created_by}."
+        sentence = f"{batch.status.label}: {counted(batch.size, 'organization')}, by {batch.created_by}."
         yield Hit("batch", f"Batch {batch.pk}", sentence, reverse("sync:batch", args=[batch.pk]))
 
 

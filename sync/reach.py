@@ -19,6 +19,7 @@ from opsconsole.errors import ConsoleError
 from opsconsole.estate.model import IndexAdapter
 from opsconsole.postgres import Database
 from opsconsole.processes import own_name_of, signal_marked
+from opsconsole.words import counted
 from opsconsole.worker import INTERRUPT
 from sync import queueing
 from sync.index.postgres import PostgresIndex
@@ -101,5 +102,4 @@ def _cancelled(database: Database, names: Sequence[tuple[str, int]]) -> str:
         count = database.cancel_statements(names)
     except ConsoleError as error:
         return f"Its statements could not be cancelled: {error}"
-    statements = f"{count} running statement{'' if count == 1 else 's'}"
-    return f"At {database.what}, {statements} cancelled."
+    return f"At {database.what}, {counted(count, 'running statement')} cancelled."

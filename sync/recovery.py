@@ -11,6 +11,7 @@ from django.db import transaction
 from django.db.models.functions import Now
 
 from opsconsole import audit
+from opsconsole.words import counted
 from sync.failures import Failure, fingerprint, retry_delay
 from sync.looping import evidence_of, limits, looping_sentence
 from sync.models import (
@@ -101,7 +102,9 @@ def _whole_attempt(job: Job, worker: WorkerIdentity, peak_memory: int | None) ->
 
 
 def _in_sync_event(job: Job, worker: WorkerIdentity) -> JobEvent:
-    message = f"Attempt {job.fence} on {worker.name}: {job.scanned:,} tasks compared by digest, nothing out of sync."
+    message = (
+        f"Attempt {job.fence} on {worker.name}: {counted(job.scanned, 'task')} compared by digest, nothing out of sync."
+    )
     return JobEvent(job=job, attempt=job.fence, message=message)
 
 

@@ -9,13 +9,14 @@ from django.db.models import Q
 from django.urls import reverse
 
 from opsconsole import trace
+from opsconsole.words import counted
 from sync.models import Batch, Job
 
 
 @trace.links_of(narrowed=True)
 def batches(trace_id: UUID) -> Iterator[trace.Link]:
     for batch in Batch.objects.filter(trace_id=trace_id).order_by("pk")[: trace.MOST_SHOWN]:
-        sentence = f"{batch.size:,} organizations, mode {batch.mode}, by {batch.created_by}."
+        sentence = f"{counted(batch.size, 'organization')}, mode {batch.mode}, by {batch.created_by}."
         yield trace.Link(batch.created_at, f"batch {batch.pk}", sentence, reverse("sync:batch", args=[batch.pk]))
 
 
@@ -35,6 +36,6 @@ def jobs(trace_id: UUID) -> Iterator[trace.Link]:
 
 def _end_of(job: Job) -> str:
     return (
-        f"{job.status.label}: {job.scanned:,} tasks compared, {job.drift_found:,} out of sync, {job.published:,} "
-        f"published, {job.verified:,} verified, {job.unresolved:,} unresolved."
+        f"{job.status.label}: {counted(job.scanned, 'task')} compared, {job.drift_found:,} out of sync, "
+        f"{job.published:,} published, {job.verified:,} verified, {job.unresolved:,} unresolved."
     )

@@ -14,6 +14,7 @@ from opsconsole import audit, scope
 from opsconsole.errors import UsageError
 from opsconsole.keyset import CappedCount, capped_count
 from opsconsole.scoping import require_all_seen
+from opsconsole.words import counted
 from sync import queueing
 from sync.models import Batch, BatchState, Job, JobState, Step
 from sync.models.states import ACTIVE_STATES, HELD_STATES, ORGANIZATION_KINDS, UNSUCCESSFUL_STATES
@@ -97,7 +98,7 @@ class RetriedJobs:
     unchanged: int
 
     def sentence(self) -> str:
-        parts = [f"{self.retried:,} jobs run again from their checkpoints, those of a batch at its pace"]
+        parts = [f"{counted(self.retried, 'job')} queued again, each from its checkpoint, those of a batch at its pace"]
         for count, why in (
             (self.waiting, "of them wait until their batch is resumed"),
             (self.busy, "left out, their organization has another active job"),

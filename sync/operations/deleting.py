@@ -12,6 +12,7 @@ from django.db.models.functions import Now
 
 from opsconsole import audit
 from opsconsole.errors import UsageError
+from opsconsole.words import counted
 from sync.models import Job
 from sync.models.states import ACTIVE_STATES
 from sync.operations.bulk import MOST, lock_jobs, require_few, require_seen
@@ -32,7 +33,7 @@ class Deleted:
     def sentence(self) -> str:
         left_out = f"; {self.left_out:,} left out: not ended, or changed meanwhile" if self.left_out else ""
         more = f"; there are more: at most {MOST:,} go at once, do it again" if self.more else ""
-        return f"{self.deleted:,} job{'' if self.deleted == 1 else 's'} deleted{left_out}{more}."
+        return f"{counted(self.deleted, 'job')} deleted{left_out}{more}."
 
 
 def delete_jobs(targets: Sequence[Target], actor: audit.Actor, reason: str) -> Deleted:

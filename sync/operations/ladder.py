@@ -20,6 +20,7 @@ from django.db.models.functions import Now
 
 from opsconsole import audit, scope
 from opsconsole.errors import ConsoleError, UsageError
+from opsconsole.words import counted
 from sync import reach, recovery
 from sync.models import AttemptOutcome, EventLevel, Job, JobEvent, JobState, Step, StopStep
 from sync.models.states import HELD_STATES, WAITING_STATES
@@ -84,7 +85,8 @@ class Climbed:
     def sentence(self, step: Step) -> str:
         asked = {Step.CANCEL: "asked to stop", Step.STOP: "interrupted", Step.KILL: "told to be killed"}[step]
         unchanged = f"; {self.unchanged:,} had ended, were stopping already or run anew" if self.unchanged else ""
-        return f"{len(self.waiting):,} waiting jobs cancelled, {len(self.asked):,} running ones {asked}{unchanged}."
+        waiting, running = counted(len(self.waiting), "waiting job"), counted(len(self.asked), "running one")
+        return f"{waiting} cancelled, {running} {asked}{unchanged}."
 
 
 def climb(job: Job, step: Step, actor: audit.Actor, reason: str = "", *, fence: int | None = None) -> JobState:

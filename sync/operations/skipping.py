@@ -9,6 +9,7 @@ from django.db import transaction
 
 from opsconsole import audit
 from opsconsole.errors import UsageError
+from opsconsole.words import counted
 from sync.models import Job, SkippedOrganization, SkipReason, Step
 from sync.operations.bulk import lock_jobs, move, require_few, require_seen
 from sync.operations.ladder import take
@@ -24,13 +25,13 @@ class SkippedJobs:
     asked: int
 
     def sentence(self) -> str:
-        parts = [f"{self.added:,} organization{'' if self.added == 1 else 's'} put on the skip list"]
+        parts = [f"{counted(self.added, 'organization')} put on the skip list"]
         for count, what in (
-            (self.already, "on it already"),
-            (self.cancelled, "waiting jobs cancelled"),
-            (self.asked, "running jobs asked to stop"),
+            (self.already, f"{self.already:,} on it already"),
+            (self.cancelled, f"{counted(self.cancelled, 'waiting job')} cancelled"),
+            (self.asked, f"{counted(self.asked, 'running job')} asked to stop"),
         ):
-            parts += [f"{count:,} {what}"] if count else []
+            parts += [what] if count else []
         return "; ".join(parts) + "."
 
 

@@ -20,7 +20,7 @@ from opsconsole.downloads import csv_download, download
 from opsconsole.errors import ConsoleError, UsageError
 from opsconsole.keys import restore_key
 from opsconsole.scoping import holds_here
-from opsconsole.words import machine_time
+from opsconsole.words import counted, machine_time
 from sync.access import CANCEL, QUERY, STAGE
 from sync.affected_tables import AffectedTable, UpdatedTaskTable, rows_of
 from sync.customers import shown_id
@@ -86,7 +86,7 @@ def conditions(run: QueryRun) -> list[tuple[str, str]]:
         ("At least", f"{asked['min'][0]} tasks updated" if "min" in asked else ""),
         ("Left out", excluded),
         ("Not checked since", ", ".join(asked.get("checked_since", ()))),
-        ("Pasted list left out", f"{pasted:,} line{'' if pasted == 1 else 's'}" if pasted else ""),
+        ("Pasted list left out", counted(pasted, "line") if pasted else ""),
     ]
     return [(label, text) for label, text in parts if text]
 

@@ -12,6 +12,7 @@ from django.views.decorators.http import require_http_methods
 
 from opsconsole.access import Scoping, requires
 from opsconsole.audit import Actor, actor_of
+from opsconsole.words import counted
 from sync.access import CANCEL, RUN
 from sync.forms import ReasonForm, refused_into
 from sync.models import Batch
@@ -31,26 +32,28 @@ class Act:
 
 def _cancel(batch: Batch, actor: Actor, reason: str) -> str:
     cancelled, asked = operations.cancel_batch(batch, actor, reason)
-    return f"{cancelled:,} waiting jobs cancelled; {asked:,} running ones asked to stop."
+    return f"{counted(cancelled, 'waiting job')} cancelled; {counted(asked, 'running one')} asked to stop."
 
 
 def _pause(batch: Batch, actor: Actor, reason: str) -> str:
     held, asked = operations.pause(batch, actor, reason)
-    return f"{held:,} waiting jobs held back; {asked:,} running ones asked to pause."
+    return f"{counted(held, 'waiting job')} held back; {counted(asked, 'running one')} asked to pause."
 
 
 def _resume(batch: Batch, actor: Actor, reason: str) -> str:
-    return f"Batch {batch.pk} goes on; {operations.resume(batch, actor, reason):,} jobs queued now."
+    return f"Batch {batch.pk} goes on; {counted(operations.resume(batch, actor, reason), 'job')} queued now."
 
 
 def _go(batch: Batch, actor: Actor, reason: str) -> str:
-    return f"Batch {batch.pk} goes on after its canary; {operations.go(batch, actor, reason):,} jobs queued now."
+    return (
+        f"Batch {batch.pk} goes on after its canary; {counted(operations.go(batch, actor, reason), 'job')} queued now."
+    )
 
 
 def _retry(batch: Batch, actor: Actor, reason: str) -> str:
     result = operations.retry_failed(batch, actor, reason)
     left_out = f"; {result.left_out:,} left out, their organization has another active job" if result.left_out else ""
-    return f"{result.retried:,} jobs run again{left_out}."
+    return f"{counted(result.retried, 'job')} queued again{left_out}."
 
 
 CANCEL_ACT = Act(

@@ -80,7 +80,7 @@ class TestCleanUp:
         without = self.ask(staff, "cancel_jobs", job, bound=self.bound(asked), reason=" ")
         assert without.status_code == 400
         text = self.ask(staff, "cancel_jobs", job, bound=self.bound(asked), reason="wrong one").content.decode()
-        assert "1 waiting jobs cancelled" in text
+        assert "1 waiting job cancelled" in text
         assert AuditEntry.objects.get().reason == "wrong one"
 
     def test_what_runs_anew_since_it_was_shown_is_left_alone(self, staff: Client) -> None:
@@ -115,7 +115,7 @@ class TestCleanUp:
         sent = {"action": "cancel_batches", "_selected_action": [str(job.batch_id)]}
         assert "Cancel 1 batch?" in staff.post("/admin/sync/batch/", sent).content.decode()
         done = staff.post("/admin/sync/batch/", sent | {"bound": "", "reason": "wrong window"}, follow=True)
-        assert "1 waiting jobs cancelled" in done.content.decode()
+        assert "1 waiting job cancelled" in done.content.decode()
         job.refresh_from_db()
         assert job.state == JobState.CANCELLED
 

@@ -193,9 +193,9 @@ def test_pause_resume_and_retry_ask_for_a_reason_and_act_once(queue: redis.Redis
     make_job(batch=batch)
     make_job(batch=batch, state=JobState.FAILED)
     for act, said in (
-        ("pause", "1 waiting jobs held back; 0 running ones asked to pause."),
-        ("resume", "goes on; 1 jobs queued now."),
-        ("retry", "1 jobs run again."),
+        ("pause", "1 waiting job held back; 0 running ones asked to pause."),
+        ("resume", "goes on; 1 job queued now."),
+        ("retry", "1 job queued again."),
     ):
         address = f"/sync/batches/{batch.pk}/{act}/"
         assert client.get(address).status_code == 200
@@ -219,7 +219,7 @@ def test_a_batch_that_waits_after_its_canary_offers_to_go_on(queue: redis.Redis)
     assert f'"/sync/batches/{batch.pk}/go/"' in text
     assert "Canary of 1 ended." in text
     text = client.post(f"/sync/batches/{batch.pk}/go/", {"reason": "good"}, follow=True).content.decode()
-    assert "1 jobs queued now" in text
+    assert "1 job queued now" in text
 
 
 @pytest.mark.parametrize(("what", "count"), [("missing", 1), ("clone", 2), ("report-again", 2)])
@@ -325,7 +325,7 @@ def test_cancel_with_a_reason_once() -> None:
     assert client.get(address).status_code == 200
     assert client.post(address, {"reason": ""}).status_code == 400
     text = client.post(address, {"reason": "wrong window"}, follow=True).content.decode()
-    assert "1 waiting jobs cancelled; 1 running ones asked to stop." in text
+    assert "1 waiting job cancelled; 1 running one asked to stop." in text
     again = client.post(address, {"reason": "once more"})
     assert again.status_code == 400
     assert f"Batch {batch.pk} is cancelling" in again.content.decode()

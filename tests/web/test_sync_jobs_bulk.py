@@ -46,7 +46,7 @@ def test_ticked_jobs_are_asked_about_and_only_then_cancelled() -> None:
     sent = {"jobs": bound_jobs(page), "reason": "wrong customer"}
     done = client.post("/sync/jobs/cancel/?state=active", sent, follow=True)
     assert done.redirect_chain == [("/sync/jobs/?state=active", 302)]
-    assert "1 waiting jobs cancelled, 1 running ones asked to stop." in done.content.decode()
+    assert "1 waiting job cancelled, 1 running one asked to stop." in done.content.decode()
     assert AuditEntry.objects.get().reason == "wrong customer"
 
 
@@ -67,8 +67,7 @@ def test_what_changed_meanwhile_is_left_alone_and_said() -> None:
     Job.objects.filter(pk=jobs[0].pk).update(state=JobState.DONE)
     text = client.post("/sync/jobs/cancel/", {"jobs": bound_jobs(page), "reason": "x"}, follow=True).content.decode()
     assert (
-        "1 waiting jobs cancelled, 0 running ones asked to stop; 1 had ended, were stopping already or run anew."
-        in text
+        "1 waiting job cancelled, 0 running ones asked to stop; 1 had ended, were stopping already or run anew." in text
     )
 
 
@@ -80,7 +79,7 @@ def test_skip_asks_for_kind_and_reason() -> None:
     assert (missing.status_code, SkippedOrganization.objects.count()) == (400, 0)
     assert "Say why" in missing.content.decode()
     text = client.post("/sync/jobs/skip/", sent | {"reason": "200 GB"}, follow=True).content.decode()
-    assert "1 organization put on the skip list; 1 waiting jobs cancelled." in text
+    assert "1 organization put on the skip list; 1 waiting job cancelled." in text
     entry = SkippedOrganization.objects.get()
     assert (entry.organization_id, entry.reason, entry.note) == (job.organization_id, "too_large", "200 GB")
 

@@ -98,7 +98,7 @@ def test_skip_asks_then_lists_the_organization_and_stops_the_job() -> None:
     assert "is cancelled at once" in client.get(address).content.decode()
     assert client.post(address, {"why": "by_hand", "reason": ""}).status_code == 400
     done = client.post(address, {"why": "by_hand", "reason": "asked by the customer"}, follow=True).content.decode()
-    assert "1 organization put on the skip list; 1 waiting jobs cancelled." in done
+    assert "1 organization put on the skip list; 1 waiting job cancelled." in done
     job.refresh_from_db()
     assert job.state == JobState.CANCELLED
     assert SkippedOrganization.objects.get().note == "asked by the customer"

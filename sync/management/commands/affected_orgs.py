@@ -10,6 +10,7 @@ from opsconsole import audit, estate
 from opsconsole.commands import ConsoleCommand, lines_of_file
 from opsconsole.errors import UsageError
 from opsconsole.times import Window, parse_time, parse_window
+from opsconsole.words import counted
 from sync.operations.affected import AffectedQuery, affected_organizations
 
 
@@ -50,7 +51,7 @@ class Command(ConsoleCommand):
                 }
             )
             self.say(shown if options["ids_only"] else _line(found[-1]))
-        self.stderr.write(f"{len(found):,} organizations with tasks updated in {window}.")
+        self.stderr.write(f"{counted(len(found), 'organization')} with tasks updated in {window}.")
         return {"window": {"from": window.start.isoformat(), "to": window.end.isoformat()}, "organizations": found}
 
 

@@ -8,6 +8,7 @@ from django.core.management.base import CommandParser
 
 from opsconsole.audit import Actor
 from opsconsole.commands import ConsoleCommand, add_reason
+from opsconsole.words import counted
 from sync.check import describe_result
 from sync.management.job_command import job_result
 from sync.models import Job, Step
@@ -41,7 +42,7 @@ class Command(ConsoleCommand):
     def _show(self, job: Job) -> dict[str, Any]:
         self.say(f"Job {job.pk}: {job.subject} {job.organization_name}".rstrip())
         count = job.attempts.filter(range_number=0).count()
-        tries = f"{count} attempt{'' if count == 1 else 's'}"
+        tries = counted(count, "attempt")
         self.say(f"{job.status.label}, mode {job.mode}, {tries}. {describe_result(job)[0]}")
         if job.held_up:
             self.say(job.held_up)

@@ -8,6 +8,7 @@ from django.core.management.base import CommandParser
 
 from opsconsole import audit
 from opsconsole.commands import ConsoleCommand, lines_of
+from opsconsole.words import counted
 from sync.operations import staging
 
 
@@ -24,7 +25,7 @@ class Command(ConsoleCommand):
         actor = audit.actor_of_command()
         if options["clear"] and not options["ids"]:
             removed = staging.clear(actor)
-            self.say(f"{removed:,} organizations taken out of the set.")
+            self.say(f"{counted(removed, 'organization')} taken out of the set.")
             return {"cleared": removed, "staged": 0}
         result = staging.stage(
             lines_of(options["ids"]), actor, origin="command stage_orgs", clear_first=options["clear"]

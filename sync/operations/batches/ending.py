@@ -13,6 +13,7 @@ from django.db.models.functions import Now
 from opsconsole import audit, scope
 from opsconsole.clock.asking import Questions
 from opsconsole.errors import ConsoleError
+from opsconsole.words import counted
 from sync.models import Batch, BatchOrder, BatchRelation, BatchState, Job, JobState
 from sync.models.states import ACTIVE_STATES
 from sync.operations.batches.options import options_of
@@ -106,7 +107,7 @@ def _why_not(batch: Batch, end: BatchState) -> str:
         return "The batch was cancelled."
     problems, stop = problems_of(batch) - batch.failures_accepted, batch.stop_after_failures
     if stop is not None and problems >= stop:
-        return f"{problems:,} jobs failed or looped; the chain was to stop at {stop:,}."
+        return f"{counted(problems, 'job')} failed or looped; the chain was to stop at {stop:,}."
     if not Job.objects.filter(batch=batch, state=JobState.DONE).exists():
         return "Not one job of the batch succeeded."
     return ""

@@ -12,6 +12,7 @@ from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet, Sum
 
 from opsconsole import audit, scope
 from opsconsole.errors import UsageError
+from opsconsole.words import counted
 from sync import queueing
 from sync.models import Batch, BatchState, EventLevel, Job, JobState
 from sync.models.states import ACTIVE_STATES, CLAIMABLE_STATES, PROBLEM_STATES
@@ -187,9 +188,8 @@ def locked_batch(batch: Batch, *states: BatchState, to: str) -> Batch:
 def _stopped(batch: Batch) -> str:
     problems, accepted = problems_of(batch), batch.failures_accepted
     since = f", {problems - accepted:,} of them since it was let go on" if accepted else ""
-    return (
-        f"Stopped: {problems:,} jobs failed or looped{since}; the batch was to stop at {batch.stop_after_failures:,}."
-    )
+    failed, most = counted(problems, "job"), batch.stop_after_failures
+    return f"Stopped: {failed} failed or looped{since}; the batch was to stop at {most:,}."
 
 
 def _canary_question(batch: Batch) -> str:
@@ -202,5 +202,5 @@ def _canary_question(batch: Batch) -> str:
     unresolved = f", {sums['unresolved']:,} unresolved" if sums["unresolved"] else ""
     return (
         f"Canary of {sums['jobs']:,} ended: {sums['done']:,} done, {sums['jobs'] - sums['done']:,} not; "
-        f"{sums['drift']:,} tasks out of sync{unresolved}. Go on?"
+        f"{counted(sums['drift'] or 0, 'task')} out of sync{unresolved}. Go on?"
     )
