@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from time import monotonic
 from uuid import UUID, uuid4
 
 import pytest
@@ -111,7 +110,7 @@ def test_what_went_wrong_is_told_by_its_kind(collector: Server) -> None:
 
 def test_a_receiver_that_does_not_answer_holds_nobody_up(settings: Settings) -> None:
     def answers_late(handler: Handler) -> None:
-        handler.server.over.wait(20)
+        handler.server.over.wait()
         fine(handler)
 
     with serving(answers_late) as server:
@@ -119,9 +118,8 @@ def test_a_receiver_that_does_not_answer_holds_nobody_up(settings: Settings) -> 
         spans.start()
         with trace.under(uuid4()), spans.span("job"):
             pass
-        began = monotonic()
         spans.flush()
-        assert monotonic() - began < 10
+        assert not server.over.is_set()  # it has returned without an answer
         server.over.set()
         spans.stop()
     assert [heard.path for heard in server.heard] == ["/v1/traces"]

@@ -10,7 +10,6 @@ import tracemalloc
 from ipaddress import ip_address
 from pathlib import Path
 from threading import Thread
-from time import monotonic
 from typing import Any
 
 import pytest
@@ -42,7 +41,7 @@ def drip_body(handler: Handler) -> None:
 
 
 def silent(handler: Handler) -> None:
-    handler.server.over.wait(20)
+    handler.server.over.wait()
 
 
 def endless(handler: Handler) -> None:
@@ -167,11 +166,11 @@ class TestWhereItConnects:
 class TestLimits:
     @pytest.mark.parametrize("answer", [silent, drip, drip_body])
     def test_the_whole_call_ends_in_time(self, answer: Answering) -> None:
+        """Each of them goes on for as long as the test does."""
         with serving(answer) as server:
-            started = monotonic()
             with pytest.raises(UnavailableError, match=r"did not answer within 0\.4 s"):
                 get(server.url(), patience=0.4)
-            assert monotonic() - started < 5
+            assert not server.over.is_set()
 
     def test_a_bomb_is_not_unpacked(self) -> None:
         with serving(bomb) as server:
