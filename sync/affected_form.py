@@ -13,6 +13,7 @@ from django.http import QueryDict
 from opsconsole import estate
 from opsconsole.errors import UsageError
 from opsconsole.times import Window, parse_time
+from sync.form_fields import time_field, whole_number
 from sync.operations.affected import AffectedQuery, pasted_keys
 
 Parameters: TypeAlias = dict[str, list[str]]
@@ -42,43 +43,28 @@ class Exclusion(TextChoices):
     SKIPPED = "skipped", "On the skip list"
 
 
-def time_field(label: str, name: str, **kwargs: Any) -> forms.CharField:
-    attrs = {
-        "placeholder": "yyyy-mm-dd hh:mm:ss",
-        "data-utc-local": f"{name}-local",
-        "autocomplete": "off",
-        "class": "mono",
-    }
-    return forms.CharField(label=label, required=False, max_length=40, widget=forms.TextInput(attrs=attrs), **kwargs)
-
-
 class AffectedForm(forms.Form):
     """Bound to the parameters of an address; `query(now)` and `parameters()` are there once it is valid."""
 
     window = forms.ChoiceField(
         choices=[("", "From … to …"), *Preset.choices], required=False, widget=forms.RadioSelect, label="Updated"
     )
-    start = time_field("From, included", "from", help_text="UTC, unless it says another zone.")
-    end = time_field("To, not included", "to", help_text="UTC, unless it says another zone.")
+    start = time_field("From, included", "from", required=False)
+    end = time_field("To, not included", "to", required=False)
     status = forms.MultipleChoiceField(
         label="Status now", required=False, widget=forms.CheckboxSelectMultiple, help_text="None ticked: any status."
     )
     other_status = forms.CharField(
         label="Other statuses", required=False, max_length=500, help_text="Separated by commas."
     )
-    minimum = forms.IntegerField(
-        label="At least so many tasks updated",
-        required=False,
-        min_value=1,
-        max_value=LARGEST_MINIMUM,
-        widget=forms.TextInput(attrs={"inputmode": "numeric"}),
-        help_text="Empty: 1.",
+    minimum = whole_number(
+        "At least so many tasks updated", "Empty: 1.", required=False, min_value=1, max_value=LARGEST_MINIMUM
     )
     exclude = forms.MultipleChoiceField(
         label="Leave out what is", choices=Exclusion.choices, required=False, widget=forms.CheckboxSelectMultiple
     )
     checked_since = time_field(
-        "Leave out what was checked since", "checked", help_text="UTC. Whole checks that are done."
+        "Leave out what was checked since", "checked", required=False, help_text="UTC. Whole checks that are done."
     )
     without = forms.CharField(
         label="Leave out these organizations",

@@ -9,33 +9,14 @@ from django import forms
 from opsconsole.errors import UsageError
 from opsconsole.forms import ticket_field
 from opsconsole.times import Window, parse_time
+from sync.form_fields import time_field, whole_number
 from sync.models import BatchOrder, Mode
 from sync.operations.batches import DEFAULT_SIZE, LARGEST_SIZE, BatchOptions
 
 LONGEST_TYPED = 1_000
 FIRST_FIELDS = ("mode", "size", "order")
 WINDOW_FIELDS = (("window_from", "The window's start"), ("window_to", "The window's end"))
-
-
-def whole_number(label: str, help_text: str, **kwargs: Any) -> forms.IntegerField:
-    widget = forms.TextInput(attrs={"inputmode": "numeric", "autocomplete": "off"})
-    return forms.IntegerField(label=label, help_text=help_text, widget=widget, **kwargs)
-
-
-def time_field(label: str, name: str) -> forms.CharField:
-    attrs = {
-        "placeholder": "yyyy-mm-dd hh:mm:ss",
-        "data-utc-local": f"{name}-local",
-        "autocomplete": "off",
-        "class": "mono",
-    }
-    return forms.CharField(
-        label=label,
-        required=False,
-        max_length=40,
-        widget=forms.TextInput(attrs=attrs),
-        help_text="UTC, unless it says another zone. With a window only tasks updated in it are looked at.",
-    )
+OF_WINDOW = "UTC, unless it says another zone. With a window only tasks updated in it are looked at."
 
 
 class BatchForm(forms.Form):
@@ -77,8 +58,8 @@ class BatchForm(forms.Form):
     )
     name = forms.CharField(required=False, max_length=LONGEST_TYPED)
     tags = forms.CharField(required=False, max_length=LONGEST_TYPED, help_text="Separated by commas.")
-    window_from = time_field("Only tasks updated from, included", "window-from")
-    window_to = time_field("To, not included", "window-to")
+    window_from = time_field("Only tasks updated from, included", "window-from", required=False, help_text=OF_WINDOW)
+    window_to = time_field("To, not included", "window-to", required=False, help_text=OF_WINDOW)
 
     @property
     def first_fields(self) -> list[forms.BoundField]:

@@ -11,7 +11,7 @@ from opsconsole import estate
 from opsconsole.errors import UsageError
 from opsconsole.forms import ticket_field
 from opsconsole.times import Window, parse_time
-from sync.form_fields import ids_field, organization_field, reason_field, time_field
+from sync.form_fields import ids_field, organization_field, reason_field, time_field, whole_number
 from sync.index import MOST_SEARCHED
 from sync.models import Mode
 from sync.operations.byhand import LONGEST_STATUS, MOST_COMPARED
@@ -60,13 +60,8 @@ class QueryForm(forms.Form):
     """A query on the index, in the address: `?way=query&status=waiting&limit=100`."""
 
     status = forms.CharField(max_length=LONGEST_STATUS, widget=forms.TextInput(attrs={"autocomplete": "off"}))
-    limit = forms.IntegerField(
-        label="At most",
-        min_value=1,
-        max_value=MOST_SEARCHED,
-        initial=100,
-        widget=forms.TextInput(attrs={"inputmode": "numeric"}),
-        help_text=f"Tasks, the first by id. 1 to {MOST_SEARCHED:,}.",
+    limit = whole_number(
+        "At most", f"Tasks, the first by id. 1 to {MOST_SEARCHED:,}.", min_value=1, max_value=MOST_SEARCHED, initial=100
     )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

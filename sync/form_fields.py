@@ -37,15 +37,17 @@ def reason_field(*, required: bool, help_text: str = "Kept on the audit log.") -
     )
 
 
-def time_field(label: str, name: str) -> forms.CharField:
+def time_field(label: str, name: str, **kwargs: Any) -> forms.CharField:
+    """A time, shown in the reader's own zone below the field; `name` is the field's in the markup."""
     attrs = {"placeholder": "yyyy-mm-dd hh:mm:ss", "data-utc-local": f"{name}-local"} | MONO
-    return forms.CharField(
-        label=label,
-        max_length=40,
-        widget=forms.TextInput(attrs=attrs),
-        help_text="UTC, unless it says another zone.",
-        error_messages={"required": "Give a time: yyyy-mm-dd hh:mm:ss."},
-    )
+    kwargs.setdefault("help_text", "UTC, unless it says another zone.")
+    kwargs.setdefault("error_messages", {"required": "Give a time: yyyy-mm-dd hh:mm:ss."})
+    return forms.CharField(label=label, max_length=40, widget=forms.TextInput(attrs=attrs), **kwargs)
+
+
+def whole_number(label: str, help_text: str = "", **kwargs: Any) -> forms.IntegerField:
+    widget = forms.TextInput(attrs={"inputmode": "numeric", "autocomplete": "off"})
+    return forms.IntegerField(label=label, help_text=help_text, widget=widget, **kwargs)
 
 
 def show_as_typed(form: forms.Form, name: str, text: str) -> None:

@@ -13,6 +13,7 @@ from opsconsole import estate
 from opsconsole.errors import UsageError
 from opsconsole.times import parse_time
 from sync.engine.rows import DriftKind
+from sync.form_fields import time_field, whole_number
 from sync.forms import ACTIVE, ANY, DEAD, LARGEST_NUMBER
 from sync.models import Drift, Job, JobKind, JobState, Mode, Verification
 from sync.models.states import ACTIVE_STATES, PROBLEM_STATES
@@ -28,23 +29,7 @@ GROUPS = {ACTIVE: ACTIVE_STATES, DEAD: PROBLEM_STATES}
 
 
 def number_field(label: str) -> forms.IntegerField:
-    return forms.IntegerField(
-        label=label,
-        required=False,
-        min_value=1,
-        max_value=LARGEST_NUMBER,
-        widget=forms.TextInput(attrs={"inputmode": "numeric", "autocomplete": "off"}),
-    )
-
-
-def time_field(label: str, name: str) -> forms.CharField:
-    attrs = {
-        "placeholder": "yyyy-mm-dd hh:mm:ss",
-        "data-utc-local": f"{name}-local",
-        "autocomplete": "off",
-        "class": "mono",
-    }
-    return forms.CharField(label=label, required=False, max_length=40, widget=forms.TextInput(attrs=attrs))
+    return whole_number(label, required=False, min_value=1, max_value=LARGEST_NUMBER)
 
 
 def text_field(label: str, longest: int, **attrs: Any) -> forms.CharField:
@@ -80,8 +65,8 @@ class JobFilter(forms.Form):
     mode = forms.ChoiceField(choices=[*ANY, *((mode.value, mode.name.capitalize()) for mode in Mode)], required=False)
     worker = text_field("Worker", 200)
     error = text_field("Error fingerprint", 16)
-    start = time_field("Created from (UTC)", "from")
-    end = time_field("Created before (UTC)", "to")
+    start = time_field("Created from (UTC)", "from", required=False, help_text="")
+    end = time_field("Created before (UTC)", "to", required=False, help_text="")
 
     def add_prefix(self, field_name: str) -> str:
         return HTML_NAMES.get(field_name, field_name)

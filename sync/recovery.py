@@ -68,9 +68,9 @@ def finish(job: Job, message: str, level: EventLevel, peak_memory: int | None) -
         return True
 
 
-def finish_in_sync(counted: Sequence[tuple[Job, int]], worker: WorkerIdentity, peak_memory: int | None) -> None:
+def finish_in_sync(equal: Sequence[tuple[Job, int]], worker: WorkerIdentity, peak_memory: int | None) -> None:
     """Jobs whose sides were found equal at once, each with its number of tasks, are done. A few statements for all."""
-    tasks = {job.pk: (job, number) for job, number in counted}
+    tasks = {job.pk: (job, number) for job, number in equal}
     with transaction.atomic():
         rows = Job.objects.select_for_update().filter(pk__in=tasks, worker=worker.name, state=JobState.RUNNING)
         held = [row for row in rows.order_by("pk") if row.fence == tasks[row.pk][0].fence]
@@ -84,7 +84,7 @@ def finish_in_sync(counted: Sequence[tuple[Job, int]], worker: WorkerIdentity, p
         JobEvent.objects.bulk_create([_in_sync_event(row, worker) for row in held])
         for row in held:
             _announce(row)
-    give_back_all([job for job, _ in counted if job.pk not in {row.pk for row in held}])
+    give_back_all([job for job, _ in equal if job.pk not in {row.pk for row in held}])
 
 
 def _whole_attempt(job: Job, worker: WorkerIdentity, peak_memory: int | None) -> Attempt:

@@ -296,7 +296,7 @@ def cancel_batch(request: HttpRequest, number: Number, body: Reason) -> Any:
     return _batch(number)
 
 
-@routes.act("{number}/retry", RUN, BatchDetail, summary="Run what failed, looped or was cancelled again")
+@routes.act("{number}/retry", RUN, BatchDetail, summary="Run again what failed, looped or was cancelled")
 def retry_batch(request: HttpRequest, number: Number, body: Reason) -> Any:
     operations.retry_failed(_batch(number), actor_of(request), body.reason)
     return _batch(number)

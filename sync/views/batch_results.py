@@ -12,6 +12,7 @@ from django.views.decorators.http import require_safe
 from opsconsole.access import Scoping, requires
 from opsconsole.downloads import csv_download
 from sync.access import VIEW
+from sync.form_fields import whole_number
 from sync.forms import LARGEST_NUMBER
 from sync.models import Batch
 from sync.operations import batches as operations
@@ -22,12 +23,7 @@ ROWS = 50
 class CompareForm(forms.Form):
     """Which batch to compare with, and after which organization the page begins."""
 
-    other = forms.IntegerField(
-        label="Compare with batch",
-        min_value=1,
-        max_value=LARGEST_NUMBER,
-        widget=forms.TextInput(attrs={"inputmode": "numeric", "autocomplete": "off"}),
-    )
+    other = whole_number("Compare with batch", min_value=1, max_value=LARGEST_NUMBER)
     after = forms.CharField(required=False, max_length=200, widget=forms.HiddenInput)
 
     def clean_other(self) -> Batch:
