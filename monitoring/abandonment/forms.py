@@ -23,7 +23,6 @@ from sync.forms import LONGEST_REASON, ReasonForm
 ANY = [("", "Any")]
 DAY = timedelta(days=1)
 AGES = (("1", "a day"), ("7", "7 days"), ("14", "14 days"), ("30", "30 days"), ("90", "90 days"))
-PRESENT = [choice for choice in TaskState.choices if choice[0] != TaskState.GONE]
 
 
 class TaskFilter(forms.Form):

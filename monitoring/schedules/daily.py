@@ -19,7 +19,6 @@ from opsconsole.words import utc
 TEXT = "schedules/messages/daily"
 DAY = timedelta(days=1)
 MOST_NAMED = 50
-NOT_WELL = (RunState.FAILED, RunState.MISSED, RunState.UNKNOWN)
 LEFT_OUT = (RunState.COALESCED, RunState.SKIPPED)
 
 

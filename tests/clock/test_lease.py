@@ -36,7 +36,7 @@ class TestLease:
         assert after.expires_at > before.expires_at
         assert after.beat_at > before.beat_at
 
-    def test_lasts_thirty_seconds_by_the_databases_clock(self) -> None:
+    def test_lasts_fifteen_seconds_by_the_databases_clock(self) -> None:
         LeaseKeeper("one").hold()
         lease = Lease.objects.get()
         assert lease.expires_at - lease.beat_at == timedelta(seconds=LEASE_SECONDS)

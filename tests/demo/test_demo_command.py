@@ -16,10 +16,12 @@ from typing import Any
 import httpx
 import pytest
 
+from opsconsole.demo import environment
 from opsconsole.demo.processes import identity, wait_until
 from opsconsole.demo.servers import GIVEN
 
 BASE = Path(__file__).resolve().parents[2]
+AS_A_SHELL_STARTS_JOBS = ("sh", "-c", 'trap "" INT; exec "$@"', "sh")
 SMALL = ("--organizations", "12", "--tasks", "1200", "--largest", "400", "--gap", "60")
 
 pytestmark = pytest.mark.timeout(400)  # a whole demonstration is started, some of them twice
@@ -41,23 +43,26 @@ def clean_environment() -> dict[str, str]:
 
 
 @contextmanager
-def running(folder: Path, *arguments: str) -> Iterator[dict[str, Any]]:
-    """The command, from its `running.json` on; ended with SIGTERM, which it must obey with exit status 0."""
+def running(
+    folder: Path, *arguments: str, by: tuple[str, ...] = (), ended_by: signal.Signals = signal.SIGTERM
+) -> Iterator[dict[str, Any]]:
+    """The command, from its `running.json` on; ended with a signal, which it must obey with exit status 0."""
     note = folder / "running.json"
     with (folder / "output").open("w") as output:
         demo = subprocess.Popen(
-            command("--folder", str(folder), "--port", "0", *arguments), stdout=output, env=clean_environment()
+            [*by, *command("--folder", str(folder), "--port", "0", *arguments)], stdout=output, env=clean_environment()
         )
     try:
         assert wait_until(lambda: note.exists() or demo.poll() is not None, 150)
         assert demo.poll() is None, (folder / "output").read_text()
         yield json.loads(note.read_text())
     finally:
-        demo.send_signal(signal.SIGTERM)
+        demo.send_signal(ended_by)
         assert demo.wait(60) == 0
 
 
 def test_it_stays_until_told_to_stop_and_finds_its_data_again(folder: Path) -> None:
+    """First as a newcomer starts it, then as a script does: in the background, where the shell has SIGINT ignored."""
     with running(folder, *SMALL) as first:
         assert (folder / "running.json").stat().st_mode & 0o777 == 0o600
         assert {"web", "worker-1", "worker-2", "clock", "indexer", "postgres", "valkey", "broker"} < set(
@@ -69,12 +74,29 @@ def test_it_stays_until_told_to_stop_and_finds_its_data_again(folder: Path) -> N
         assert wait_until(lambda: "worker-1 ended with -9" in (folder / "output").read_text(), 20)
         assert wait_until(lambda: processes(folder)["worker-1"] != killed, 10)
         left = processes(folder)
-    assert [name for name, pid in left.items() if identity(pid)] == []
+    assert alive(left) == []
     assert not (folder / "running.json").exists()
 
-    with running(folder) as second:
+    with running(folder, by=AS_A_SHELL_STARTS_JOBS, ended_by=signal.SIGINT) as second:
         assert second["gap"] == first["gap"]
         assert second["logins"] == first["logins"]
+        assert_commands_reach(second)
+    assert alive(second["processes"]) == []
+
+
+def alive(of: dict[str, int]) -> list[str]:
+    return [name for name, pid in of.items() if identity(pid)]
+
+
+def assert_commands_reach(demo: dict[str, Any]) -> None:
+    checked = subprocess.run(
+        [sys.executable, str(BASE / "manage.py"), "estate", "check"],
+        check=False,
+        capture_output=True,
+        text=True,
+        env=os.environ | environment.variables(demo),
+    )
+    assert checked.returncode == 0, checked.stdout + checked.stderr
 
 
 def processes(folder: Path) -> dict[str, int]:

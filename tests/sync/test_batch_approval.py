@@ -151,3 +151,5 @@ class TestDoors:
         assert (plan.approval, plan.asked_by_user) == (Approval.WAITING, None)
         with pytest.raises(UsageError, match="themselves"):
             batches.approve(plan.pk, plan.hash, audit.Actor("maker", audit.Door.PAGE, maker.pk), "yes")
+        with pytest.raises(UsageError, match="themselves"):
+            batches.approve(plan.pk, plan.hash, audit.Actor(plan.asked_by, audit.Door.API), "yes")

@@ -31,6 +31,7 @@ from sync.models import (
 )
 from sync.operations import batches
 from sync.operations.batches import BatchOptions, BatchOptionsError, Origin, PlanChangedError, contents_of
+from sync.operations.batches.plan import hash_of
 from sync.queueing import rq_id
 from tests.company import Company, EstateWriter
 from tests.sync.batches import PERSON, acts, at_once, organizations_of, stage, start, states
@@ -118,6 +119,11 @@ class TestPlan:
         ]
         assert hashes[0] == hashes[1]
         assert len(set(hashes)) == 3
+
+    def test_the_hash_is_of_the_order_of_organizations_and_not_of_how_the_options_are_written(self) -> None:
+        told = hash_of([ONE, "2"], {"options": {"size": 5, "mode": "sync"}, "origin": None})
+        assert told == hash_of([ONE, "2"], {"origin": None, "options": {"mode": "sync", "size": 5}})
+        assert told != hash_of(["2", ONE], {"options": {"size": 5, "mode": "sync"}, "origin": None})
 
     def test_leaves_out_what_is_active_reported_or_skipped_since(self) -> None:
         active, reported, skipped, forced, free = stage(5)

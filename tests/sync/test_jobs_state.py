@@ -140,6 +140,22 @@ class TestFence:
         old.refresh_from_db()
         assert old.state == JobState.RUNNING
 
+    def test_putting_it_aside_is_refused(self, old: Job) -> None:
+        assert Job.objects.filter(pk=old.pk).ask_to_pause()
+        assert not Job.objects.hold_back(old.pk, old.fence)
+        assert Job.objects.hold_back(old.pk, old.fence + 1)
+
+    def test_of_those_taken_together_too(self, old: Job) -> None:
+        """One that was taken, given back and is taken with others has a fence of its own again."""
+        job = make_job()
+        (first,) = Job.objects.claim_all([job.pk], WORKER)
+        Job.objects.give_back(job.pk, first.fence)
+        (second, third) = Job.objects.claim_all([job.pk, old.pk, make_job().pk], OTHER_WORKER)
+        assert (second.pk, second.fence, third.fence) == (job.pk, 2, 1)
+        with pytest.raises(FenceLostError):
+            ledger_of(first).commit_chunk(chunk())
+        assert not Job.objects.end(job.pk, first.fence, JobState.DONE)
+
     @pytest.mark.parametrize("state", ENDED)
     def test_an_ended_job_takes_no_more_writes(self, state: JobState) -> None:
         job, _ = claim(make_job())

@@ -225,13 +225,6 @@ def test_a_person_disables_without_warning_and_what_protects_holds(plane: Plane,
     assert console.mails() == [("disabled", OWNER)]
 
 
-def test_two_workers_do_it_once(plane: Plane, console: Console) -> None:
-    due(plane, console, 1)
-    number = Disabling.objects.get().pk
-    assert attempt(number, plane.now)
-    assert not attempt(number, plane.now)
-
-
 def test_a_source_without_a_way_says_so(plane: Plane, console: Console) -> None:
     console.use(replace(plane.source(), disable=None))
     due(plane, console, 1)
@@ -327,6 +320,54 @@ def test_an_order_that_was_taken_and_not_carried_out_tells_nobody(plane: Plane, 
     plane.now += MINUTE
     console.work()
     assert console.disablings() == ["done"]
+
+
+@pytest.fixture
+def slow(plane: Plane, console: Console) -> Iterator[Receiver]:
+    """A system that takes orders and has not carried them out when it is looked at the first time. One is due."""
+    with receiving(lambda path: None) as receiver:
+        calls = HttpCalls(f"{receiver.url}/{{id}}/off", f"{receiver.url}/{{id}}/on")
+        console.use(replace(plane.source(), disable=DisableWay(http=calls, read_back=10.0)))
+        due(plane, console, 1)
+        yield receiver
+
+
+def test_two_workers_do_it_once(plane: Plane, slow: Receiver) -> None:
+    """The second one comes while the order of the first is under way."""
+    number = Disabling.objects.get().pk
+    second: list[bool] = []
+
+    def meanwhile(_: float) -> None:
+        second.append(attempt(number, plane.now))
+        plane.change(1, on_off="off")
+
+    assert attempt(number, plane.now, meanwhile)
+    assert second == [False]
+    assert len(slow.asked) == 1
+
+
+@pytest.mark.usefixtures("slow")
+def test_one_that_was_overtaken_writes_nothing_down(plane: Plane, console: Console) -> None:
+    """It took longer than its lease; the next one has found it done, and told so."""
+    row = Disabling.objects.get()
+
+    def overtaken_as(on_off: str) -> None:
+        def meanwhile(_: float) -> None:
+            plane.change(1, on_off=on_off)
+            assert attempt(row.pk, plane.now + disabling.LEASE)
+
+        assert attempt(row.pk, plane.now, meanwhile)
+
+    overtaken_as("off")
+    row.refresh_from_db()
+    assert (row.state, row.done_at) == ("done", plane.now + disabling.LEASE)
+    assert Alert.objects.get(kind="auto_disabled").count == 1
+    ask_undo(console.task(1), ANN, "they called", plane.now)
+    overtaken_as("on")
+    row.refresh_from_db()
+    assert (row.state, row.undone_at) == ("undone", plane.now + disabling.LEASE)
+    acts = AuditEntry.objects.filter(action__in=("tracked_task.disabled", "tracked_task.enabled")).order_by("pk")
+    assert list(acts.values_list("action", flat=True)) == ["tracked_task.disabled", "tracked_task.enabled"]
 
 
 def test_by_a_kafka_message_that_is_keyed_by_the_task(plane: Plane, console: Console) -> None:

@@ -41,8 +41,6 @@ class Life(RuleBasedStateMachine):
         self.open: Trouble | None = None
         self.sent: dict[int, Notice] = {}
         self.delivered: dict[int, datetime] = {}
-        self.people_changed_at: datetime | None = None
-        self.forgot = False
 
     def _evaluate(self) -> Evaluation:
         latest = self.memory.notice.number if self.memory and self.memory.notice else 0
