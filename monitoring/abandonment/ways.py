@@ -50,15 +50,19 @@ Look = Callable[[SeenTask | None], None]
 """Gets the task as it is now, None where it is gone. Raises NotWantedError where it is to be left alone."""
 
 
-def order(source: TrackedSource, what: Order, look: Look, now: datetime) -> None:
+See = Callable[[], SeenTask | None]
+"""The task as it is now, None where it is gone. Raises what the source raises."""
+
+
+def order(source: TrackedSource, what: Order, seen: See, look: Look, now: datetime) -> None:
     """Look again, then ask for it. Where the source is a table that SQL changes, both are one transaction of its
-    database with the row locked; elsewhere the look comes right before."""
+    database with the row locked; elsewhere the look, at what `seen` finds, comes right before."""
     way = source.disable
     assert way is not None, "asked for only where there is a way"
     if way.sql is not None:
-        _by_sql(source, way.sql, what, look, now)
+        _by_sql(source, way.sql, what, seen, look, now)
         return
-    look(see(source, what.key, now))
+    look(seen())
     if way.http is not None:
         _by_http(way.http, what)
     elif way.kafka is not None:
@@ -71,10 +75,10 @@ def see(source: TrackedSource, key: str, now: datetime) -> SeenTask | None:
         return table.one(key)
 
 
-def _by_sql(source: TrackedSource, way: SqlStatements, what: Order, look: Look, now: datetime) -> None:
+def _by_sql(source: TrackedSource, way: SqlStatements, what: Order, seen: See, look: Look, now: datetime) -> None:
     name = f"the database in which {source.label} are disabled"
     if source.reported or source.query:  # a query's row cannot be locked by another statement
-        look(see(source, what.key, now))
+        look(seen())
     statement = way.disable if what.wanted is Wanted.DISABLE else way.enable
     values = {"id": what.key, "reference": what.reference, "reason": what.reason}
     connection = connect(

@@ -67,11 +67,11 @@ def _require_possible(task: TrackedTask, source: TrackedSource, now: datetime) -
         raise UsageError(f"{task} is not enabled, so there is nothing to disable.")
     if Disabling.objects.filter(task=task, state__in=UNDER_WAY).exists():
         raise UsageError(f"{task} is being disabled, or enabled again, already.")
-    _require_unhindered(task, now)
+    _require_unhindered(task, task.protected, now)
 
 
-def _require_unhindered(task: TrackedTask, now: datetime) -> None:
-    if task.protected:
+def _require_unhindered(task: TrackedTask, protected: bool, now: datetime) -> None:
+    if protected:
         raise UsageError(f"{task} is protected by its system; it is never disabled from here.")
     if nothing_is_disabled(outages.current(task.source, now).get(task.scope), now):
         raise UsageError(f"{task} is in a scope with a mass outage, or the day after one; nothing is disabled there.")
@@ -177,7 +177,7 @@ class _Attempt:
         what = Order(self.row.task.key, self.wanted, self.row.reference, self._reason)
         with transaction.atomic():
             task = locked(self.row.task_id)
-            order(self.source, what, lambda seen: self._require_still(task, seen), self.now)
+            order(self.source, what, self._see, lambda seen: self._require_still(task, seen), self.now)
 
     @property
     def _reason(self) -> str:
@@ -189,7 +189,7 @@ class _Attempt:
         if self.wanted is Wanted.ENABLE:
             return
         if not self.row.automatic:
-            _require_unhindered(task, self.now)
+            _require_unhindered(task, seen.facts.protected, self.now)
             return
         found = judge(task, seen.facts, self.now)
         if not any(isinstance(one, Disable) for one in found.decisions):

@@ -5,16 +5,19 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
+from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+import psycopg
 import pytest
 from django.conf import settings
+from django.db import connection
 from kafka import KafkaConsumer, TopicPartition
 
-from monitoring.abandonment.models import Disabling, TrackedTask
+from monitoring.abandonment.models import Disabling, ScopeOutage, TrackedTask
 from monitoring.abandonment.operations import disabling
 from monitoring.abandonment.operations.disabling import ask_by_person, ask_undo, attempt
 from monitoring.abandonment.operations.wishes import keep
@@ -223,6 +226,56 @@ def test_a_person_disables_without_warning_and_what_protects_holds(plane: Plane,
     attempt(row.pk, plane.now)
     assert plane.value(1, "on_off") == "off"
     assert console.mails() == [("disabled", OWNER)]
+
+
+def test_a_person_does_not_disable_what_is_protected_or_in_an_outage_since(plane: Plane, console: Console) -> None:
+    """Looked at again: it became so between the wish and the order."""
+    plane.put(1)
+    plane.put(2, **{"Data Plane": "us-1"})
+    console.settle()
+    protected, down = (ask_by_person(console.task(one), ANN, "their contract ended", plane.now) for one in (1, 2))
+    plane.change(1, vip=True)
+    outage = ScopeOutage.objects.create(
+        source="live", scope="us-1", began_at=plane.now, found_at=plane.now, together=5, total=5
+    )
+    console.work()
+    protected.refresh_from_db()
+    down.refresh_from_db()
+    assert "is protected" in protected.error
+    assert "mass outage" in down.error
+    assert (plane.value(1, "on_off"), plane.value(2, "on_off")) == ("on", "on")
+    ScopeOutage.objects.filter(pk=outage.pk).update(ended_at=plane.now)
+    plane.now += DAY
+    console.work()
+    assert (plane.value(1, "on_off"), plane.value(2, "on_off")) == ("on", "off")
+
+
+@pytest.mark.parametrize(("ended", "refused"), [(None, True), (23 * HOUR, True), (24 * HOUR, False)])
+def test_nor_asks_for_it_in_an_outage_and_the_day_after(
+    plane: Plane, console: Console, ended: timedelta | None, refused: bool
+) -> None:
+    plane.put(1)
+    console.settle()
+    ended_at = None if ended is None else plane.now - ended
+    began = plane.now - 2 * DAY
+    ScopeOutage.objects.create(
+        source="live", scope="eu-1", began_at=began, found_at=began, ended_at=ended_at, together=5, total=5
+    )
+    with pytest.raises(UsageError, match="mass outage") if refused else nullcontext():
+        ask_by_person(console.task(1), ANN, "their contract ended", plane.now)
+
+
+def test_asked_for_once_and_whoever_counts_in_its_scope_waits(plane: Plane, console: Console) -> None:
+    console.use(replace(plane.source(), most_disabled_percent=100))
+    plane.put(2)
+    due(plane, console, 1)
+    plane.now += MINUTE
+    console.look()
+    assert console.disablings() == ["asked"]
+    with psycopg.connect(plane.store.url, dbname=connection.settings_dict["NAME"]) as another:
+        free = "SELECT pg_try_advisory_xact_lock(hashtextextended(%s, 8))"
+        assert another.execute(free, ("disabling live/eu-1",)).fetchone() == (False,)
+        assert another.execute(free, ("disabling live/us-1",)).fetchone() == (True,)
 
 
 def test_a_source_without_a_way_says_so(plane: Plane, console: Console) -> None:

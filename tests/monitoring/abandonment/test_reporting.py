@@ -9,7 +9,7 @@ import pytest
 from django.utils import timezone
 
 from monitoring.abandonment.facts import Facts
-from monitoring.abandonment.models import SourceLook, TaskState, TrackedTask
+from monitoring.abandonment.models import Disabling, SourceLook, TaskState, TrackedTask
 from monitoring.abandonment.operations import reporting
 from monitoring.abandonment.source import SeenTask
 from opsconsole.access import Role
@@ -79,10 +79,16 @@ def test_disabled_by_an_order_and_the_next_report_says_so(plane: Plane, edge: Co
     SourceLook.objects.update(looked_at=plane.now + 7 * DAY)
     plane.now += 7 * DAY
     say(plane, "a", healthy=False, last_healthy_at=NOW - 31 * DAY)
+    silent_since, plane.now = plane.now, plane.now + HOUR
     edge.work()
+    assert "have not been reported since" in Disabling.objects.get().error, "nothing is ordered on old news"
+    plane.now = silent_since
+    Disabling.objects.update(due_at=plane.now)
+    edge.work()
+    assert "is not seen disabled yet" in Disabling.objects.get().error
     assert edge.disablings() == ["asked"]
     assert edge.mails("disabled") == []
-    plane.now += MINUTE
+    plane.now += 2 * MINUTE
     say(plane, "a", enabled=False)
     edge.work()
     assert edge.disablings() == ["done"]
