@@ -36,6 +36,7 @@ BENCHMARKS = (
     "queueing",
     "ranges",
     "records",
+    "scale",
     "small",
 )
 

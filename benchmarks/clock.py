@@ -134,14 +134,15 @@ def _require_once_each(number: int, times: int) -> None:
 
 def cpu_share(pid: int, over: float) -> float:
     """Of one core, by a process with all its threads."""
-    before, begun = _ticks(pid), time.monotonic()
+    before, begun = processor_seconds(pid), time.monotonic()
     time.sleep(over)
-    return (_ticks(pid) - before) / TICKS / (time.monotonic() - begun)
+    return (processor_seconds(pid) - before) / (time.monotonic() - begun)
 
 
-def _ticks(pid: int) -> int:
+def processor_seconds(pid: int) -> float:
+    """What the process has had of the processors so far, with all its threads."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return int(fields[11]) + int(fields[12])
+    return (int(fields[11]) + int(fields[12])) / TICKS
 
 
 def _clock(stage: Stage) -> _Running:

@@ -40,7 +40,7 @@ def measure(stage: Stage) -> Iterator[Measurement]:
     with stage.worker():
         for drifted, how in ((range(0), "in sync"), (some, f"1 in {DRIFT_EACH} out of sync")):
             _change(company, drifted, 1)
-            rate = median(_rate(company, numbers, len(drifted)) for _ in range(stage.repeats))
+            rate = median(rate(company, numbers, len(drifted)) for _ in range(stage.repeats))
             _change(company, drifted, -1)
             goal = Goal(100, "/s", at_most=False)
             name = f"{len(numbers):,} organizations of 50 tasks, {how}, one worker"
@@ -48,7 +48,7 @@ def measure(stage: Stage) -> Iterator[Measurement]:
     empty()
 
 
-def _rate(company: Company, numbers: range, drift: int) -> float:
+def rate(company: Company, numbers: range, drift: int) -> float:
     """Organizations a second, from the commit that queues them to the last one's end."""
     stage_organizations(company, numbers)
     with transaction.atomic():

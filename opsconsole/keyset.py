@@ -124,7 +124,7 @@ def keyset_page(
     `ordering` names fields or annotations (`"-created_at", "-id"`) and must be unique over all of them together.
     Raises UsageError where the cursor is malformed or belongs to another ordering.
     """
-    columns = tuple(_column(rows, name) for name in ordering)
+    columns = tuple(column_of(rows, name) for name in ordering)
     backward, values = _decode(cursor, columns) if cursor else (False, None)
     if values is not None:
         rows = rows.filter(_further(columns, values, backward))
@@ -137,8 +137,8 @@ def keyset_page(
     return KeysetPage(
         rows=tuple(found),
         size=size,
-        next=_encode(columns, found[-1], backward=False) if found and has_next else None,
-        previous=_encode(columns, found[0], backward=True) if found and has_previous else None,
+        next=cursor_at(columns, found[-1], backward=False) if found and has_next else None,
+        previous=cursor_at(columns, found[0], backward=True) if found and has_previous else None,
     )
 
 
@@ -157,7 +157,8 @@ def capped_count(rows: QuerySet[Any], cap: int = 1_000) -> CappedCount:
     return CappedCount(min(value, cap), value > cap)
 
 
-def _column(rows: QuerySet[Any], name: str) -> Column:
+def column_of(rows: QuerySet[Any], name: str) -> Column:
+    """`name` as in an ordering: a field or an annotation of `rows`, with a minus where it descends."""
     bare = name.removeprefix("-")
     annotation = rows.query.annotations.get(bare)
     if annotation is not None:
@@ -183,7 +184,8 @@ def _signature(columns: Sequence[Column]) -> str:
     return ",".join(f"{'-' if column.descending else ''}{column.name}" for column in columns)
 
 
-def _encode(columns: Sequence[Column], row: Model, *, backward: bool) -> str:
+def cursor_at(columns: Sequence[Column], row: Model, *, backward: bool) -> str:
+    """For the address of the page that begins after this row; backward: that ends before it."""
     values = [column.write(getattr(row, column.name)) for column in columns]
     content = json.dumps([_signature(columns), int(backward), values], separators=(",", ":"))
     return base64.urlsafe_b64encode(content.encode()).decode().rstrip("=")
