@@ -16,6 +16,7 @@ from monitoring.schedules.models import Run
 from opsconsole import estate, retention
 from opsconsole.audit import Actor, Door
 from opsconsole.errors import ConsoleError, OutsideDataError, UnavailableError, UsageError
+from opsconsole.words import counted
 from opsconsole.worker import stop_requested
 from sync.check import describe_result
 from sync.estate_check.result import Status
@@ -29,10 +30,6 @@ from sync.operations.workers import this_process
 
 MODES = tuple(mode.value for mode in Mode)
 LOOK_SECONDS = 1.0
-
-
-def counted(number: int, what: str) -> str:
-    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def _verify_check(parameters: Mapping[str, Any]) -> None:

@@ -14,16 +14,12 @@ from django.db.models import Sum
 from monitoring.schedules.catchup import ON_TIME
 from monitoring.schedules.models import ACTIVE_RUNS, Monitor, Run, RunState, ScheduledJob
 from monitoring.schedules.pings import Stored
-from opsconsole.words import utc
+from opsconsole.words import counted, utc
 
 TEXT = "schedules/messages/daily"
 DAY = timedelta(days=1)
 MOST_NAMED = 50
 LEFT_OUT = (RunState.COALESCED, RunState.SKIPPED)
-
-
-def counted(number: int, what: str) -> str:
-    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def last_due(at: time, zone: ZoneInfo, now: datetime) -> datetime:
