@@ -63,7 +63,7 @@ def test_the_chain_of_a_repair(
     assert str(AuditEntry.objects.get(action="job.created").trace_id) == trace_id
     sentences = [link["sentence"] for link in ops.get(f"traces/{trace_id}").json()["items"]]
     assert any("job.created by" in one for one in sentences)
-    assert sentences[-1].startswith("Done: 1 tasks compared, 1 out of sync, 1 published, 1 verified")
+    assert sentences[-1].startswith("Done: 1 task compared, 1 out of sync, 1 published, 1 verified")
     page = client_of(Role.VIEWER).get("/trace/", {"id": trace_id}).content.decode()
     assert f"/sync/jobs/{job.pk}/" in page
     clean(ops)
