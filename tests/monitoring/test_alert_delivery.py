@@ -15,7 +15,8 @@ from monitoring.alerts.operations import acting, channels, delivery
 from monitoring.alerts.operations.delivery import LEASE, claim, deliver
 from monitoring.alerts.operations.life import fire, resolve
 from monitoring.alerts.operations.notices import oldest_due, queue_notice
-from monitoring.alerts.operations.settling import settle_delivered
+from monitoring.alerts.operations.settling import settle_delivered, settle_failed, settle_untried
+from monitoring.alerts.sending import Failure
 from monitoring.alerts.silence import tell_of_silence
 from opsconsole.audit import Actor, Door
 from opsconsole.errors import UsageError
@@ -202,6 +203,22 @@ class TestCrashes:
         # The first sender was only stopped, and comes back: it changes nothing any more.
         assert not settle_delivered(claimed.row, NOW + 2 * LEASE)
         assert Notification.objects.get().delivered_at == NOW + LEASE
+
+    def test_one_that_comes_back_while_the_next_one_sends_leaves_that_one_its_message(self, mail: MailServer) -> None:
+        """It was stopped for longer than its lease, and the next one has claimed and not settled yet."""
+        subscribed()
+        run_failed()
+        (first,) = claim(NOW)
+        Notification.objects.free_lost(NOW + LEASE)
+        (second,) = claim(NOW + LEASE)
+        assert not settle_delivered(first.row, NOW + LEASE)
+        assert not settle_failed(first.row, Failure("It was away."), NOW + LEASE, 0.5)
+        assert not settle_untried(first.row)
+        assert (Notification.objects.get().state, Notification.objects.get().attempts) == ("sending", 2)
+        assert settle_delivered(second.row, NOW + LEASE)
+        assert not settle_delivered(second.row, NOW + 2 * LEASE)
+        assert not settle_failed(second.row, Failure("It was away."), NOW + 2 * LEASE, 0.5)
+        assert (Notification.objects.get().state, Notification.objects.get().delivered_at) == ("delivered", NOW + LEASE)
 
     def test_killed_in_the_middle_of_a_digest_all_of_it_is_sent_again(self, mail: MailServer) -> None:
         subscribed()

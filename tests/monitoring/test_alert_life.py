@@ -46,6 +46,7 @@ class TestFiring:
         assert (again.seen, again.title) == ({"error": "refused"}, "nightly failed again")
         assert outbox() == [("fired", "team", "queued")]
         assert history(first) == [EventKind.OPENED, EventKind.TOLD]
+        assert run_failed(now=NOW).last_at == NOW + MINUTE, "who comes late does not set it back"
 
     def test_resolved_and_fired_again_is_another_alert(self) -> None:
         first = run_failed()

@@ -55,7 +55,7 @@ class TestFiring:
         assert [fire_due(NOW), fire_due(NOW), fire_due(NOW + MINUTE)] == [1, 0, 0]
 
     def test_a_due_time_that_is_replayed_is_refused_by_the_database(self, queue: redis.Redis) -> None:
-        job = make_scheduled_job("sweep")
+        job = make_scheduled_job("sweep", overlap="allow")  # else it would not be queued for overlapping itself
         fire_due(NOW)
         queue.flushall()
         ScheduledJob.objects.filter(pk=job.pk).update(watermark=NOW - 5 * MINUTE, next_due=NOW - MINUTE)
