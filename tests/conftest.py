@@ -21,8 +21,13 @@ from opsconsole.demo.addresses import ServerAddresses
 from opsconsole.demo.estate_file import write_estate
 from opsconsole.demo.servers import EmbeddedServers
 
-# As Hypothesis chose, but for the time of an example: on a busy machine it says nothing of the code.
-hypothesis.settings.register_profile("patient", hypothesis.settings(), deadline=None)
+# As Hypothesis chose, but for what judges by time: on a busy machine it says nothing of the code.
+hypothesis.settings.register_profile(
+    "patient",
+    hypothesis.settings(),
+    deadline=None,
+    suppress_health_check=[*hypothesis.settings().suppress_health_check, hypothesis.HealthCheck.too_slow],
+)
 hypothesis.settings.load_profile("patient")
 
 
