@@ -22,6 +22,7 @@ from monitoring.abandonment.operations.carrying_out import carry_out_all, delive
 from monitoring.abandonment.operations.policies import policy_book
 from monitoring.abandonment.operations.storing import (
     Stored,
+    analyze,
     glance,
     is_worth_writing,
     read_stored,
@@ -111,6 +112,8 @@ def look_at(source: TrackedSource, now: datetime) -> Looked | None:
             for portion in table.portions():
                 note_seen([seen.key for seen in portion], first=False)
                 _take_portion(source, portion, now, looked)
+                if looked.written == looked.tasks == len(portion):
+                    analyze()
         looked.gone = forget_gone(source.name, now)
     except ConsoleError as error:
         looked.error = str(error)

@@ -186,6 +186,13 @@ def _words_of(seen: SeenTask) -> tuple[Any, ...]:
     )
 
 
+def analyze() -> None:
+    """After the first portion of a first look: until autovacuum comes, the planner thinks that few rows are of a
+    source, and reads all of them for each portion in place of those by key."""
+    with connection.cursor() as cursor:
+        cursor.execute(sql.SQL("ANALYZE {}").format(_TABLE))
+
+
 def write_rows(rows: Iterable[tuple[Any, ...]]) -> None:
     """Insert or replace these, wishes of people left as they are. Inside a transaction."""
     rows = list(rows)
