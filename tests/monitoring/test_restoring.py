@@ -37,6 +37,7 @@ from monitoring.schedules.operations.looking import DETECTOR, look
 from monitoring.schedules.operations.reconciling import reconcile as reconcile_runs
 from opsconsole.demo.addresses import ServerAddresses
 from opsconsole.demo.postgres import binaries
+from opsconsole.due import next_due
 from opsconsole.errors import UsageError
 from opsconsole.health import failed_checks
 from opsconsole.models import AuditEntry, Lease, RestoreHold
@@ -86,6 +87,9 @@ def console_of_an_hour_ago(address: str) -> Before:
         Notification.objects.filter(alert=alert).update(state=state)
     Monitor.objects.create(
         name="backup", period=30 * MINUTE, grace=5 * MINUTE, stored="up", last_ping=then, deadline=then + 35 * MINUTE
+    )
+    Monitor.objects.create(
+        name="hourly", cron="0 * * * *", grace=5 * MINUTE, stored="up", last_ping=then, deadline=then + 65 * MINUTE
     )
     task = TrackedTask.objects.create(
         source="gone", key="1", first_seen_at=then, looked_at=then, failing_unknown=HOUR, quiet_uncounted=HOUR
@@ -197,7 +201,9 @@ def test_jobs_go_on_nobody_of_before_can_write_and_no_number_comes_twice(after: 
         0,
     )
     assert Job.objects.get(pk=after.ending.pk).state == JobState.CANCELLED
-    assert JobRange.objects.get().state == RangeState.WAITING
+    part = JobRange.objects.get()
+    assert (part.state, part.fence) == (RangeState.WAITING, 1 + FENCES)
+    assert Lease.objects.get(name="clock").fence == 7 + FENCES  # a clock of before that wakes up leads no more
     outcomes = {AttemptOutcome.HIBERNATED, AttemptOutcome.CANCELLED}
     assert set(Attempt.objects.values_list("outcome", flat=True)) == outcomes
     claimed, _ = claim(job, OTHER_WORKER)
@@ -209,8 +215,10 @@ def test_jobs_go_on_nobody_of_before_can_write_and_no_number_comes_twice(after: 
     assert not Session.objects.exists()
     (entry,) = AuditEntry.objects.filter(action="console.restored")
     assert entry.reason == "the disk died"
+    err = StringIO()
     with pytest.raises(SystemExit):
-        settle(after.now)
+        call_command("after_restore", reason="again", stderr=err)
+    assert "This was done at " in err.getvalue()
     assert RestoreHold.objects.count() == 1
 
 
@@ -236,11 +244,16 @@ def test_nothing_is_called_again_and_nobody_is_blamed_for_what_is_lost(after: Be
     assert not Run.objects.end(again.pk, after.operation.fence, RunState.DONE)
     assert states_of("report") == [("unknown", True)] * 10 + [("missed", False)] * 2
     # A monitor whose ping is lost is not down, and still watched.
+    hourly = Monitor.objects.get(name="hourly")
+    assert hourly.rules.schedule is not None
+    expected = next_due(hourly.rules.schedule, RestoreHold.objects.get().lost_until)
+    assert expected is not None
+    assert hourly.deadline == expected + hourly.grace
     look(after.now + MINUTE)
-    assert Monitor.objects.get().stored == "up"
+    assert Monitor.objects.get(name="backup").stored == "up"
     Looked.objects.update(at=after.now + 40 * MINUTE)  # somebody looked all the while
     look(after.now + 40 * MINUTE)
-    assert Monitor.objects.get().stored == "down"
+    assert Monitor.objects.get(name="backup").stored == "down"
 
 
 def test_nothing_is_told_or_disabled_until_somebody_has_looked(after: Before, hook: Receiver) -> None:
@@ -258,6 +271,25 @@ def test_nothing_is_told_or_disabled_until_somebody_has_looked(after: Before, ho
     disabling.work_off(after.now)
     assert Disabling.objects.get().attempts == 1
     assert "after_restore" not in failed_checks(after.now)
+
+
+@pytest.mark.parametrize(
+    ("which", "left"), [("new", {"job:due-later", "job:new"}), ("all", {"job:due-then", "job:due-later", "job:new"})]
+)
+def test_only_what_was_due_in_the_lost_time_is_withdrawn(which: str, left: set[str], hook: Receiver) -> None:
+    now = timezone.now()
+    then = now - HOUR
+    subscribe(channel("team", hook.address, ChannelKind.WEBHOOK))
+    for subject, made, due in (
+        ("job:due-then", then - MINUTE, then),
+        ("job:due-later", then - MINUTE, now + HOUR),
+        ("job:new", now, then),
+    ):
+        alert = run_failed(subject, now=made)
+        Notification.objects.filter(alert=alert).update(state="queued", due_at=due, created_at=made)
+    RestoreHold.objects.create(made_by="ann", reason="x", lost_since=then, lost_until=now - MINUTE)
+    call_command("after_restore", release=True, messages=which, reason="looked", stdout=StringIO())
+    assert set(Notification.objects.waiting().values_list("alert__subject", flat=True)) == left
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,6 @@ from tests.company import Company, EstateWriter
 from tests.monitoring.files import Files, UseRecords
 from tests.scopes.place import OTHER_SOURCE, SOURCE, Place, fill
 
-pytest_plugins = ["tests.fixtures_sync", "tests.fixtures_records"]
-
 
 @pytest.fixture
 def place(

@@ -21,7 +21,7 @@ from tests.hardened.doors import text_of
 from tests.scopes.place import limited_person
 from tests.web.test_routes import person
 
-pytest_plugins = ["tests.fixtures_sync"]
+pytest_plugins = ["tests.fixtures_sync", "tests.fixtures_records"]
 ACTOR = Actor("lim", Door.PAGE)
 
 

@@ -16,6 +16,7 @@ from tests.hardened.test_reading import fingerprints
 from tests.scopes.place import Place
 from tests.scopes.test_matrix import TAKE_IDS
 
+pytest_plugins = ["tests.fixtures_sync", "tests.fixtures_records"]
 pytestmark = pytest.mark.django_db
 
 REFUSED = "your groups are limited to"

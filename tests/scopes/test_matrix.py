@@ -26,6 +26,7 @@ from tests.monitoring.scheduled import make_scheduled_job
 from tests.scopes.addresses import Address, addresses
 from tests.scopes.place import INSIDE, OUTSIDE, Place, limited_group
 
+pytest_plugins = ["tests.fixtures_sync", "tests.fixtures_records"]
 pytestmark = pytest.mark.django_db
 
 NARROWED = [one for one in addresses() if one.scoping is Scoping.NARROWED]

@@ -30,6 +30,7 @@ from tests.sync.jobs import make_job
 from tests.web.sync_rows import make_batch
 from tests.web.test_routes import person
 
+pytest_plugins = ["tests.fixtures_sync", "tests.fixtures_records"]
 pytestmark = pytest.mark.django_db
 
 ACTOR = Actor("lim", Door.PAGE)
