@@ -11,7 +11,7 @@ NOWHERE := postgresql://nobody@127.0.0.1:1/none
 ALONE := OPSCONSOLE_ESTATE=estate.example.toml KAFKA_BOOTSTRAP_SERVERS=127.0.0.1:1 \
 	DATABASE_URL=$(NOWHERE) SOURCE_DATABASE_URL=$(NOWHERE) INDEX_DATABASE_URL=$(NOWHERE)
 # Tests side by side, each process with servers of its own; 0 runs them in one, as `pytest` alone does.
-PROCESSES ?= 2
+PROCESSES ?= $(shell n=$$(nproc 2>/dev/null || echo 2); echo $$((n < 2 ? 2 : n > 4 ? 4 : n)))
 # First every fault alone, then every pair: 120 rounds are all of it.
 SEED ?= 1
 ROUNDS ?= 30
@@ -34,7 +34,7 @@ demo: .venv/installed  ## start servers, company and console with nothing but th
 test: .venv/installed  ## run every test, against real embedded servers and Chromium
 	@.ci/chromium
 	@echo "Running the tests."
-	@$(BIN)/pytest --numprocesses $(PROCESSES) --dist loadfile $(ARGS)
+	@$(BIN)/pytest --numprocesses $(PROCESSES) --dist loadgroup $(ARGS)
 
 faults: .venv/installed  ## the main job under ROUNDS rounds of faults made from SEED; a line a round, and one JSON object
 	@$(BIN)/python -m tests.faults --seed $(SEED) --rounds $(ROUNDS) $(ARGS)

@@ -31,6 +31,16 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("patient")
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the marks
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Which tests go to one process: those of a file, and all of the browser's, which share a console that takes long
+    to start."""
+    browser = Path(__file__).parent / "browser"
+    for item in items:
+        group = "browser" if browser in item.path.parents else item.nodeid.partition("::")[0]
+        item.add_marker(pytest.mark.xdist_group(group))
+
+
 @pytest.fixture(scope="session")
 def servers_folder() -> Iterator[Path]:
     """Not pytest's own temporary folder: as root, PostgreSQL runs as another user, who must get there."""
