@@ -131,8 +131,12 @@ def requires(
 
 def require_open(needed: Permission, scoping: Scoping, held: scope.Scope) -> None:
     """Raises ClosedToLimitedError where `held`, the scope of `needed`, is limited and the route holds no scopes."""
-    if scoping is Scoping.CLOSED and held.limited:
+    if _is_closed(scoping, held):
         raise ClosedToLimitedError(needed)
+
+
+def _is_closed(scoping: Scoping, held: scope.Scope) -> bool:
+    return scoping is Scoping.CLOSED and held.limited
 
 
 def may_open(user: Any, view: Any) -> bool:
@@ -143,8 +147,7 @@ def may_open(user: Any, view: Any) -> bool:
     needed = getattr(view, "permission", None)
     if needed is None:
         return True
-    held = user.has_perm(needed.name)
-    return held and not (view.scoping is Scoping.CLOSED and scope_of(user, needed).limited)
+    return user.has_perm(needed.name) and not _is_closed(view.scoping, scope_of(user, needed))
 
 
 def answered_within(held: scope.Scope, act: Callable[[], HttpResponseBase]) -> HttpResponseBase:

@@ -137,14 +137,15 @@ def reachable(name: str, environ: Mapping[str, str] = os.environ) -> list[str]:
     """A comma-separated list of networks (`10.0.0.0/8`), addresses and host names, in lower case."""
     found = [word.lower().rstrip(".") for word in words(name, (), environ)]
     for one in found:
-        if not (HOST_NAME.match(one) or _is_network(one)):
+        if not (HOST_NAME.match(one) or is_network(one)):
             raise ImproperlyConfigured(
                 f"{name} has {one!r}, which is neither a network (10.0.0.0/8) nor a host's name."
             )
     return found
 
 
-def _is_network(text: str) -> bool:
+def is_network(text: str) -> bool:
+    """Whether it is an address or a network, and not a name."""
     try:
         ip_network(text)
     except ValueError:

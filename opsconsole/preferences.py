@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlencode
 from zoneinfo import available_timezones
 
 from django import forms
@@ -21,6 +22,12 @@ from opsconsole.models import USE_CONSOLE, SavedFilter, User
 MOST_FILTERS = 50
 OF_ONE_LOOK = ("cursor", "size", "csv")
 """What an address says of one look at a list only, and is not kept."""
+
+
+def asked_of_list(query: QueryDict) -> str:
+    """What an address asks of a list, whoever looks and however far: the part of it that is worth a name."""
+    pairs = [(name, value) for name, values in query.lists() if name not in OF_ONE_LOOK for value in values if value]
+    return urlencode(pairs)
 
 
 class ZoneForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -62,12 +69,10 @@ class FilterForm(forms.ModelForm):  # type: ignore[type-arg]
         return page
 
     def clean_query(self) -> str:
-        query = QueryDict(self.cleaned_data["query"], mutable=True)
-        for name in OF_ONE_LOOK:
-            query.pop(name, None)
+        query = asked_of_list(QueryDict(self.cleaned_data["query"]))
         if not query:
             raise forms.ValidationError("Nothing is asked of the list; filter or sort it first.")
-        return query.urlencode()
+        return query
 
 
 def save_filter(person: User, *, page: str, name: str, query: str, actor: audit.Actor) -> SavedFilter:

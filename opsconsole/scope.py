@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
 from opsconsole.errors import UsageError
+from opsconsole.words import counted, some_of
 
 if TYPE_CHECKING:
     from django.db.models import Model, QuerySet
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     M = TypeVar("M", bound=Model)
 
 T = TypeVar("T")
-NAMED_AT_MOST = 5
 
 
 class OutsideScopeError(UsageError):
@@ -82,8 +82,8 @@ class Scope:
     def _refuse(self, given: list[str], outside: list[str], what: str) -> None:
         if outside:
             raise OutsideScopeError(
-                f"Outside what your groups are limited to: {len(outside):,} of {len(given):,} "
-                f"{what}{'' if len(given) == 1 else 's'} ({some_of(outside)}). Nothing was done."
+                f"Outside what your groups are limited to: {len(outside):,} of "
+                f"{counted(len(given), what)} ({some_of(outside)}). Nothing was done."
             )
 
 
@@ -133,8 +133,3 @@ def _union(one: frozenset[str] | None, other: frozenset[str] | None) -> frozense
 
 def _covers(one: frozenset[str] | None, other: frozenset[str] | None) -> bool:
     return one is None or (other is not None and other <= one)
-
-
-def some_of(names: list[str]) -> str:
-    more = len(names) - NAMED_AT_MOST
-    return "; ".join(names[:NAMED_AT_MOST]) + (f"; and {more:,} more" if more > 0 else "")

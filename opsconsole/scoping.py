@@ -17,7 +17,8 @@ from django.apps import apps
 from django.contrib.auth.models import Group
 from django.db import models
 
-from opsconsole.scope import NOTHING, UNLIMITED, OutsideScopeError, Scope, current, some_of
+from opsconsole.scope import NOTHING, UNLIMITED, OutsideScopeError, Scope, current
+from opsconsole.words import some_of
 
 if TYPE_CHECKING:
     from opsconsole.access import Permission

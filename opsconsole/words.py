@@ -10,6 +10,7 @@ _EXACT_BELOW = 10.0  # seconds; longer ones are told without decimals
 _KIB = 1024
 _ROUNDS_UP = 1023.95  # would be written 1024.0: that is one of the next unit
 _UNITS = ("KiB", "MiB", "GiB", "TiB")
+NAMED_AT_MOST = 5
 
 
 def number(value: float | int | None) -> str:
@@ -20,6 +21,12 @@ def number(value: float | int | None) -> str:
 def counted(count: int, what: str) -> str:
     """`1 job`, `1,234 jobs`: `what` is one of them, of a noun that takes an s."""
     return f"{count:,} {what}{'' if count == 1 else 's'}"
+
+
+def some_of(things: list[str]) -> str:
+    """The first few, and how many more."""
+    more = len(things) - NAMED_AT_MOST
+    return "; ".join(things[:NAMED_AT_MOST]) + (f"; and {more:,} more" if more > 0 else "")
 
 
 def duration(seconds: float | None) -> str:

@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 
 from django.conf import settings
 
+from opsconsole.env import is_network
 from opsconsole.errors import UnavailableError, UsageError
 from opsconsole.outgoing.urls import host_and_port
 
@@ -48,7 +49,7 @@ def is_allowed(address: Address) -> bool:
     """Whether it is of the open internet, or in a network that the settings name."""
     inner = _inner(address)
     return is_public(inner) or any(
-        inner in network for network in map(ip_network, filter(_is_network, settings.OUTGOING_ALLOW))
+        inner in network for network in map(ip_network, filter(is_network, settings.OUTGOING_ALLOW))
     )
 
 
@@ -66,14 +67,6 @@ def _inner(address: Address) -> Address:
         return IPv4Address(int(address) & 0xFFFF_FFFF)
     teredo = address.teredo[1] if address.teredo else None
     return address.ipv4_mapped or address.sixtofour or teredo or address
-
-
-def _is_network(entry: str) -> bool:
-    try:
-        ip_network(entry)
-    except ValueError:
-        return False
-    return True
 
 
 def _names(host: str) -> bool:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import Any, Protocol, runtime_checkable
-from urllib.parse import urlencode
 
 from django import template
 from django.contrib.messages import constants
 from django.contrib.messages.storage.base import Message
 from django.forms import BoundField, CheckboxInput
-from django.http import HttpRequest, QueryDict
+from django.http import HttpRequest
 from django.template import Context
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -158,14 +157,9 @@ def help_link(context: Context) -> dict[str, Any]:
 def saved_filters(context: Context) -> dict[str, Any]:
     """Somebody's own filters of this list, and the way to keep the present one. One query."""
     request: HttpRequest = context["request"]
-    asked = request.GET.copy()
-    for name in preferences.OF_ONE_LOOK:
-        asked.pop(name, None)
-    asked = QueryDict(urlencode([(name, value) for name, values in asked.lists() for value in values if value]))
-    found = preferences.filters_of(request)
-    current = asked.urlencode()
+    current = preferences.asked_of_list(request.GET)
     return {
-        "filters": [(one, one.query == current) for one in found],
+        "filters": [(one, one.query == current) for one in preferences.filters_of(request)],
         "query": current,
         "page": request.path,
         "csrf_token": context.get("csrf_token"),

@@ -10,13 +10,14 @@ from django.db import IntegrityError, transaction
 from opsconsole import audit, estate, scope, trace
 from opsconsole.errors import UsageError
 from opsconsole.keys import Key
+from opsconsole.words import some_of
 from sync import queueing
 from sync.engine.rows import Row
 from sync.index import open_index
 from sync.models import Job, JobEvent, JobKind, JobState, Mode
 from sync.models.states import ORGANIZATION_KINDS
 from sync.operations.batches import reopen
-from sync.operations.ids import organization_rules, require_keys, some_of, task_rules
+from sync.operations.ids import organization_rules, require_keys, task_rules
 from sync.operations.staging import known_organizations
 from sync.source import Source
 

@@ -10,8 +10,9 @@ from django.db import transaction
 from opsconsole import audit, estate, scope
 from opsconsole.errors import UsageError
 from opsconsole.keys import Key
+from opsconsole.words import some_of
 from sync.models import Job, SkippedOrganization, StagedOrganization
-from sync.operations.ids import organization_rules, require_keys, some_of
+from sync.operations.ids import organization_rules, require_keys
 from sync.source import Source
 
 ROWS_PER_STATEMENT = 5_000

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from opsconsole.words import duration
+from opsconsole.words import counted, duration
 
 logger = logging.getLogger(__name__)
 
@@ -29,7 +29,7 @@ def sentence_of(found: Sequence[Found], now: datetime) -> str:
     total = sum(one.count for one in found)
     named = "; ".join(_named(one, now) for one in found[:MOST_NAMED])
     more = f"; and {len(found) - MOST_NAMED:,} more" if len(found) > MOST_NAMED else ""
-    return f"Found {total:,} missed run{'' if total == 1 else 's'}: {named}{more}."
+    return f"Found {counted(total, 'missed run')}: {named}{more}."
 
 
 def _named(one: Found, now: datetime) -> str:

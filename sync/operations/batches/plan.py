@@ -15,11 +15,11 @@ from opsconsole import audit, scope
 from opsconsole.errors import ConsoleError, UsageError
 from opsconsole.scope import OutsideScopeError
 from opsconsole.times import Window
+from opsconsole.words import some_of
 from sync.models import BatchOrder, BatchPlan, BatchRelation, Mode, StagedOrganization
 from sync.operations.batches.options import BatchOptions
 from sync.operations.batches.selection import Origin, Selection, choose, count_staged_tasks, count_tasks
 from sync.operations.estimate import Counted, estimate, recent_rates
-from sync.operations.ids import some_of
 
 CONFIRMED_ABOVE_ORGANIZATIONS = 1_000
 CONFIRMED_ABOVE_TASKS = 1_000_000

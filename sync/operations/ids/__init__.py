@@ -15,7 +15,6 @@ from sync.operations.ids.model import (
     TooManyIdsError,
     organization_rules,
     rules_of,
-    some_of,
     task_rules,
 )
 from sync.operations.ids.output import Output, render
@@ -39,6 +38,5 @@ __all__ = [
     "render",
     "require_keys",
     "rules_of",
-    "some_of",
     "task_rules",
 ]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from opsconsole.errors import UsageError
 from opsconsole.keys import Key, KeyKind
+from opsconsole.words import some_of
 
 if TYPE_CHECKING:  # the reader needs no Django; the estate's package does
     from opsconsole.estate import model
@@ -17,7 +18,6 @@ MOST_WORDS = 500_000
 MOST_CHARACTERS = 20_000_000
 MALFORMED_KEPT = 1_000
 LONGEST_SHOWN = 100
-NAMED_AT_MOST = 5
 
 
 class Subject(StrEnum):
@@ -123,9 +123,3 @@ def shorten(text: str, total: int = 0) -> str:
     """At most 100 characters of `text`, and how many there are (`total` where `text` is itself a part)."""
     total = total or len(text)
     return text if total <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}… ({total:,} characters)"
-
-
-def some_of(things: list[str]) -> str:
-    """The first few, and how many more."""
-    more = len(things) - NAMED_AT_MOST
-    return "; ".join(things[:NAMED_AT_MOST]) + (f"; and {more:,} more" if more > 0 else "")

@@ -16,9 +16,10 @@ from collections.abc import Iterable
 from opsconsole import scope
 from opsconsole.errors import UsageError
 from opsconsole.keys import Key, KeyKind
+from opsconsole.words import some_of
 from sync.operations.ids import documents, tables
 from sync.operations.ids.collector import Collector
-from sync.operations.ids.model import IdReport, IdRules, Shape, Subject, shorten, some_of
+from sync.operations.ids.model import IdReport, IdRules, Shape, Subject, shorten
 from sync.operations.ids.text import clean
 
 SQL_OPENING = re.compile(r"\s*(?:\w{1,100}\s+)?(?:NOT\s+)?IN\s*(?=\()", re.IGNORECASE)
