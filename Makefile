@@ -34,7 +34,7 @@ demo: .venv/installed  ## start servers, company and console with nothing but th
 test: .venv/installed  ## run every test, against real embedded servers and Chromium
 	@.ci/chromium
 	@echo "Running the tests."
-	@$(BIN)/pytest --numprocesses $(PROCESSES) --dist loadgroup $(ARGS)
+	@$(BIN)/pytest --numprocesses $(PROCESSES) $(ARGS)
 
 faults: .venv/installed  ## the main job under ROUNDS rounds of faults made from SEED; a line a round, and one JSON object
 	@$(BIN)/python -m tests.faults --seed $(SEED) --rounds $(ROUNDS) $(ARGS)

@@ -15,6 +15,8 @@ from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.signals import user_logged_in
 from django.http import HttpRequest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from opsconsole import env, estate
 from opsconsole.demo.addresses import ServerAddresses
@@ -31,14 +33,17 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("patient")
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the marks
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+class FileByFile(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
     """Which tests go to one process: those of a file, and all of the browser's, which share a console that takes long
     to start."""
-    browser = Path(__file__).parent / "browser"
-    for item in items:
-        group = "browser" if browser in item.path.parents else item.nodeid.partition("::")[0]
-        item.add_marker(pytest.mark.xdist_group(group))
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return "browser" if file.startswith("tests/browser/") else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> FileByFile:
+    return FileByFile(config, log)
 
 
 @pytest.fixture(scope="session")

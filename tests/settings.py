@@ -16,3 +16,6 @@ STATIC_ROOT = None  # type: ignore[assignment]
 
 # Second approval has tests of its own; all others start what they like.
 APPROVAL_ABOVE_ORGANIZATIONS = APPROVAL_ABOVE_TASKS = 10**9
+
+# Every test client loads the middleware anew: looking all static files up each time is a tenth of a page's test.
+WHITENOISE_AUTOREFRESH = True

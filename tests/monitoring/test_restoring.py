@@ -88,8 +88,10 @@ def console_of_an_hour_ago(address: str) -> Before:
     Monitor.objects.create(
         name="backup", period=30 * MINUTE, grace=5 * MINUTE, stored="up", last_ping=then, deadline=then + 35 * MINUTE
     )
+    # Due in half an hour, whenever the test runs: not while nobody looked.
+    cron = f"{(now + 30 * MINUTE).minute} * * * *"
     Monitor.objects.create(
-        name="hourly", cron="0 * * * *", grace=5 * MINUTE, stored="up", last_ping=then, deadline=then + 65 * MINUTE
+        name="hourly", cron=cron, grace=5 * MINUTE, stored="up", last_ping=then, deadline=then + 65 * MINUTE
     )
     task = TrackedTask.objects.create(
         source="gone", key="1", first_seen_at=then, looked_at=then, failing_unknown=HOUR, quiet_uncounted=HOUR
