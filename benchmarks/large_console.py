@@ -12,6 +12,14 @@ from django.db.backends.utils import CursorWrapper
 
 STATES = "'done','done','done','done','done','done','failed','cancelled','looping','done'"
 
+BATCHES_END = """UPDATE sync_batch SET ended_at = now(), summary = jsonb_build_object('jobs', jobs, 'ended', jobs,
+    'problems', problems, 'drift', drift, 'published', published, 'verified', verified, 'unresolved', unresolved)
+  FROM (SELECT batch_id, count(*) AS jobs, count(*) FILTER (WHERE state IN ('failed', 'looping')) AS problems,
+      sum(stale + missing + orphan) AS drift, sum(published) AS published, sum(verified) AS verified,
+      sum(unresolved) AS unresolved FROM sync_job GROUP BY batch_id) found
+  WHERE found.batch_id = sync_batch.id"""
+"""As `close_ended_batches` leaves them."""
+
 
 @dataclass(frozen=True, slots=True)
 class Size:
@@ -50,6 +58,7 @@ def fill(size: Size) -> Filled:
         cursor.execute("SELECT max(id) FROM sync_job WHERE batch_id = %s", [batch])
         (job,) = cursor.fetchone()
         _fill_drift(cursor, size, job)
+        cursor.execute(BATCHES_END)
         cursor.execute("SELECT id FROM sync_queryrun ORDER BY id DESC LIMIT 1")
         (run,) = cursor.fetchone()
         cursor.execute("SELECT organization_id, worker FROM sync_job WHERE id = %s", [job])

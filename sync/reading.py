@@ -13,13 +13,12 @@ from django.db.models import (
     IntegerField,
     JSONField,
     OuterRef,
-    Q,
     QuerySet,
     Subquery,
-    Sum,
 )
 from django.db.models.functions import Left
 
+from sync.batch_sums import BatchSummary, summaries
 from sync.models import (
     Attempt,
     AttemptOutcome,
@@ -36,7 +35,6 @@ from sync.models import (
 from sync.models.states import ACTIVE_STATES, HELD_STATES
 from sync.progress import Pace, pace
 
-PROBLEM_STATES = (JobState.FAILED, JobState.LOOPING)
 ERROR_LENGTH = 200
 EVENTS_SHOWN = 200
 TASKS_SHOWN = 50
@@ -106,19 +104,6 @@ def staged_with_obstacle() -> QuerySet[StagedOrganization]:
 
 
 @dataclass(frozen=True, slots=True)
-class BatchSummary:
-    """How a batch stands: its jobs by how they stand, and sums over them."""
-
-    jobs: int = 0
-    ended: int = 0
-    problems: int = 0
-    drift: int = 0
-    published: int = 0
-    verified: int = 0
-    unresolved: int = 0
-
-
-@dataclass(frozen=True, slots=True)
 class BatchRow:
     """A line of the list of batches."""
 
@@ -127,33 +112,9 @@ class BatchRow:
 
 
 def batch_rows(batches: Sequence[Batch]) -> list[BatchRow]:
-    """The batches, each with its summary. One query for all of them."""
-    sums = (
-        Job.objects.filter(batch__in=[batch.pk for batch in batches])
-        .values("batch_id")
-        .annotate(
-            jobs=Count("pk"),
-            ended=Count("pk", filter=~Q(state__in=ACTIVE_STATES)),
-            problems=Count("pk", filter=Q(state__in=PROBLEM_STATES)),
-            drift_total=Sum(F("stale") + F("missing") + F("orphan")),
-            published_total=Sum("published"),
-            verified_total=Sum("verified"),
-            unresolved_total=Sum("unresolved"),
-        )
-    )
-    found = {
-        row["batch_id"]: BatchSummary(
-            jobs=row["jobs"],
-            ended=row["ended"],
-            problems=row["problems"],
-            drift=row["drift_total"],
-            published=row["published_total"],
-            verified=row["verified_total"],
-            unresolved=row["unresolved_total"],
-        )
-        for row in sums
-    }
-    return [BatchRow(batch, found.get(batch.pk, BatchSummary())) for batch in batches]
+    """The batches, each with its summary. One query, or none where all have ended."""
+    found = summaries(batches)
+    return [BatchRow(batch, found[batch.pk]) for batch in batches]
 
 
 @dataclass(frozen=True, slots=True)

@@ -165,6 +165,7 @@ class Migration(migrations.Migration):
                 ("created_by", models.CharField(max_length=150)),
                 ("created_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
                 ("ended_at", models.DateTimeField(null=True)),
+                ("summary", models.JSONField(null=True)),
                 ("trace_id", models.UUIDField()),
                 (
                     "previous",

@@ -67,7 +67,9 @@ class Batch(models.Model):
     `canary` jobs run first and wait for a person's go. `keep_staged` leaves the organizations in the set after a
     report. `messages_per_second` and `lag_limit` throttle what its jobs publish, on top of the estate's limits, and may
     change while they run (None: no limit of its own). `auto_advance` starts the next batch when this one is done, and
-    is taken back where that chain has ended. `previous` and `relation` say which batch it came from and how.
+    is taken back where that chain has ended. `summary` has the sums over its jobs (`sync.batch_sums`) as they were when
+    it ended: a list of batches would otherwise add up all jobs of each. `previous` and `relation` say which batch it
+    came from and how.
     """
 
     name = models.CharField(max_length=120, blank=True)
@@ -95,6 +97,7 @@ class Batch(models.Model):
     created_by = models.CharField(max_length=150)
     created_at = models.DateTimeField(db_default=Now())
     ended_at = models.DateTimeField(null=True)
+    summary = models.JSONField(null=True)
     trace_id = models.UUIDField()
 
     objects = ScopedManager["Batch"]()

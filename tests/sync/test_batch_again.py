@@ -6,11 +6,14 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from opsconsole import estate
 from opsconsole.csvfile import csv_lines
 from opsconsole.errors import UsageError
+from sync.batch_sums import BatchSummary, summaries, summed
 from sync.models import Batch, BatchPlan, BatchRelation, BatchState, JobState, Mode, StagedOrganization
 from sync.operations import batches
 from sync.operations.batches import BatchOptions, contents_of
@@ -76,6 +79,19 @@ class TestRetry:
         assert reload(ended).state == BatchState.RUNNING
         run_all(ended)
         assert reload(ended).state == BatchState.DONE
+
+    def test_what_it_came_to_is_kept_until_it_runs_again(self, ended: Batch) -> None:
+        found = BatchSummary(jobs=6, ended=6, problems=2)
+        assert summaries([ended]) == {ended.pk: found}
+        with CaptureQueriesContext(connection) as queries:
+            summaries([ended])
+        assert len(queries) == 0
+        retry(ended.jobs.order_by("pk")[0], PERSON)
+        assert summaries([reload(ended)]) == {ended.pk: replace(found, ended=5, problems=1, unresolved=2)}
+        ended.jobs.filter(state=JobState.QUEUED).update(stale=2, missing=1, published=3, verified=2, unresolved=1)
+        run_all(ended)
+        again = replace(found, problems=1, drift=3, published=3, verified=2, unresolved=3)
+        assert summaries([reload(ended)]) == summed([ended.pk]) == {ended.pk: again}
 
 
 class TestAgain:

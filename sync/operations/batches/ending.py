@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 from django.db import IntegrityError, transaction
 from django.db.models import Exists, OuterRef, Q
@@ -14,6 +14,7 @@ from opsconsole import audit, scope
 from opsconsole.clock.asking import Questions
 from opsconsole.errors import ConsoleError
 from opsconsole.words import counted
+from sync.batch_sums import summed
 from sync.models import Batch, BatchOrder, BatchRelation, BatchState, Job, JobState
 from sync.models.states import ACTIVE_STATES
 from sync.operations.batches.options import options_of
@@ -72,7 +73,9 @@ def _close(seen: Batch) -> bool:
             if batch is None or Job.objects.filter(batch=batch).active().exists():
                 return False
             end = ENDS[batch.status]
-            Batch.objects.filter(pk=batch.pk).update(state=end, ended_at=Now(), pause_reason="")
+            Batch.objects.filter(pk=batch.pk).update(
+                state=end, ended_at=Now(), pause_reason="", summary=asdict(summed([batch.pk])[batch.pk])
+            )
             if batch.auto_advance:
                 _go_to_next(batch, end)
     except IntegrityError as error:  # an organization got a job in between; the clock tries again with what is left
@@ -142,4 +145,4 @@ def reopen(batch_id: int | None) -> None:
     if batch_id is not None:
         batch = Batch.objects.select_for_update().filter(pk=batch_id).first()
         if batch is not None and batch.status.terminal:
-            Batch.objects.filter(pk=batch_id).update(state=BatchState.RUNNING, ended_at=None)
+            Batch.objects.filter(pk=batch_id).update(state=BatchState.RUNNING, ended_at=None, summary=None)
