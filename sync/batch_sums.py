@@ -39,8 +39,8 @@ def summed(batch_ids: Collection[int]) -> dict[int, BatchSummary]:
             all_unresolved=Sum("unresolved"),
         )
     )
-    names = [field.name for field in fields(BatchSummary)]
-    found = {row["batch_id"]: BatchSummary(**{name: row[f"all_{name}"] for name in names}) for row in sums}
+    names = [f"all_{field.name}" for field in fields(BatchSummary)]
+    found = {number: BatchSummary(*counts) for number, *counts in sums.values_list("batch_id", *names)}
     return {number: found.get(number, BatchSummary()) for number in batch_ids}
 
 
