@@ -13,7 +13,7 @@ from pytest_django import DjangoAssertNumQueries, Settings
 
 from monitoring.alerts.models import Alert, AlertEvent, AlertState, Channel, EventKind, Mute, Notification
 from monitoring.alerts.operations.holding import release
-from monitoring.alerts.operations.life import Firing, fire, fire_all, open_subjects, resolve
+from monitoring.alerts.operations.life import Ending, Firing, fire, fire_all, open_subjects, resolve, resolve_all
 from monitoring.alerts.operations.notices import oldest_due, queue_notice
 from monitoring.alerts.texts import Text, registered_texts, render
 from monitoring.alerts.types import TYPES, Severity
@@ -456,6 +456,76 @@ class TestMany:
         fire_all(wanted, NOW + MINUTE)
         assert state() == alone
         assert {"muted", "flapping", ""} <= {row[3] for row in alone[0]}  # type: ignore[index]
+
+    @staticmethod
+    def endings(number: int) -> list[Ending]:
+        """One in five was switched off."""
+        return [Ending("run_failed", f"job:{at}", f"run {at} is done", silently=at % 5 == 4) for at in range(number)]
+
+    @staticmethod
+    def begin(number: int) -> None:
+        """Two are muted since, one flaps, one has had a notice, and of every second one the opening has left."""
+        Alert.objects.all().delete()
+        Mute.objects.all().delete()
+        for at in range(3):
+            fire("run_failed", "job:2", title="job 2 failed", now=NOW + at * SECOND)
+            resolve("run_failed", "job:2", now=NOW + at * SECOND, because="done")
+        fire_all(TestMany.firings(number), NOW + MINUTE)
+        for at in range(0, number, 2):
+            Notification.objects.filter(alert__subject=f"job:{at}", about="fired").update(state="delivered")
+        for at in range(2):
+            Mute.objects.create(kind="", scope=f"s-{at}", until=NOW + DAY, reason="x", created_by="ann", created_at=NOW)
+        about = Alert.objects.get(subject="job:3")
+        queue_notice(key="n", template="x", context={}, to="ann@example.com", now=NOW, alert=about)
+
+    def test_the_statements_of_their_ends_do_not_grow(self) -> None:
+        subscribed()
+        subscribed("others", "others@example.com")
+        counts = []
+        for number in (10, 300):
+            self.begin(number)
+            with CaptureQueriesContext(connection) as captured:
+                assert len(resolve_all(self.endings(number), NOW + HOUR)) == number
+            assert not Alert.objects.open().exists()
+            counts.append(len(captured))
+            with CaptureQueriesContext(connection) as captured:
+                assert resolve_all(self.endings(number), NOW + HOUR) == []
+            counts.append(len(captured))
+        assert counts[:2] == counts[2:]
+        assert max(counts) <= 16
+        assert resolve_all([], NOW) == []
+
+    def test_ended_together_or_one_after_the_other_comes_to_the_same(self) -> None:
+        def state() -> list[list[object]]:
+            alerts = Alert.objects.order_by("subject", "pk").values_list(
+                "subject", "resolved_at", "resolved_because", "resolved_silently", "held", "held_until"
+            )
+            messages = Notification.objects.order_by("alert__subject", "pk")
+            history = AlertEvent.objects.order_by("alert__subject", "pk")
+            contexts = [row.context | {"alert": None} for row in messages if row.about in ("combined", "resolved")]
+            return [
+                list(alerts),
+                list(messages.values_list("alert__subject", "about", "state", "channel", "due_at")),
+                list(history.values_list("alert__subject", "kind", "text", "at")),
+                [row.key.rpartition(":")[2] for row in messages if row.about == "combined"],
+                contexts,
+            ]
+
+        subscribed()
+        subscribed("others", "others@example.com", quiet_from=NOW.time(), quiet_to=(NOW + 3 * HOUR).time())
+        self.begin(15)
+        for one in self.endings(15):
+            resolve_all([one], NOW + HOUR)
+        alone = state()
+        self.begin(15)
+        twice = Ending("run_failed", "job:3", "said twice, the first time counts")
+        assert [one.subject for one in resolve_all([*self.endings(15), twice], NOW + HOUR)] == [
+            f"job:{at}" for at in range(15)
+        ]
+        assert state() == alone
+        abouts = {(row[1], row[2]) for row in alone[1]}  # type: ignore[index]
+        wanted = {("combined", "queued"), ("resolved", "queued"), ("fired", "withdrawn"), ("notice", "withdrawn")}
+        assert wanted <= abouts
 
 
 @pytest.mark.django_db

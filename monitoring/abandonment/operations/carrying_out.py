@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from django.db import connection, transaction
+from django.db.models import QuerySet
 
 from monitoring.abandonment.evaluator import Decision, Disable, Fire, HandOver, Remind, Resolve, Warn
 from monitoring.abandonment.facts import Trouble
@@ -15,7 +16,7 @@ from monitoring.abandonment.operations.outages import alert_scope
 from monitoring.abandonment.texts import HANDOVER, REMINDER, WARNING, mail_context
 from monitoring.abandonment.words import next_of, title_of
 from monitoring.alerts.models import Alert, Notification
-from monitoring.alerts.operations.life import Firing, fire_all, resolve
+from monitoring.alerts.operations.life import Ending, Firing, fire_all, resolve_all
 from monitoring.alerts.operations.notices import queue_notice
 from opsconsole import audit
 
@@ -35,10 +36,8 @@ def carry_out(task: TrackedTask, decisions: Iterable[Decision], now: datetime) -
 
 def carry_out_all(decided: Sequence[tuple[TrackedTask, Decision]], now: datetime) -> None:
     """The same for many tasks. What ends comes first and what begins together, as each task's decisions have it."""
-    for task, decision in decided:
-        if isinstance(decision, Resolve):
-            because, silently = decision.because, decision.silently
-            resolve(decision.trouble.value, task.subject, now=now, because=because, silently=silently)
+    over = [(task, one) for task, one in decided if isinstance(one, Resolve)]
+    resolve_all([Ending(one.trouble.value, task.subject, one.because, one.silently) for task, one in over], now)
     fire_all([_firing(task, one.trouble, now) for task, one in decided if isinstance(one, Fire)], now)
     for task, decision in decided:
         match decision:
@@ -129,13 +128,19 @@ def forget_gone(source: str, now: datetime) -> int:
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute(_GONE, (source, PER_STEP))
             ids = [row[0] for row in cursor.fetchall()]
-            rows = TrackedTask.objects.filter(pk__in=ids)
-            for task in rows.exclude(trouble="").select_for_update():
-                resolve(task.trouble, task.subject, now=now, because="Its system has it no more.", silently=True)
-            rows.update(state=TaskState.GONE, gone_at=now, **NO_TROUBLE)
+            forget(TrackedTask.objects.filter(pk__in=ids), now)
         gone += len(ids)
         if len(ids) < PER_STEP:
             return gone
+
+
+def forget(tasks: QuerySet[TrackedTask], now: datetime) -> int:
+    """These are gone from their system, and their alerts end silently. Inside a transaction. Returns how many."""
+    troubled = tasks.exclude(trouble="").select_for_update().order_by("pk")
+    resolve_all(
+        [Ending(one.trouble, one.subject, "Its system has it no more.", silently=True) for one in troubled], now
+    )
+    return tasks.update(state=TaskState.GONE, gone_at=now, **NO_TROUBLE)
 
 
 NO_TROUBLE = {

@@ -8,12 +8,11 @@ from datetime import datetime
 
 from django.db import transaction
 
-from monitoring.abandonment.models import SourceLook, TaskState, TrackedTask
+from monitoring.abandonment.models import SourceLook, TrackedTask
 from monitoring.abandonment.operations import outages
-from monitoring.abandonment.operations.carrying_out import NO_TROUBLE
+from monitoring.abandonment.operations.carrying_out import forget
 from monitoring.abandonment.operations.looking import Looked, around_of, take
 from monitoring.abandonment.source import SeenTask
-from monitoring.alerts.operations.life import resolve
 from opsconsole import audit, estate
 from opsconsole.errors import UsageError
 from opsconsole.estate.model import TrackedSource
@@ -37,7 +36,7 @@ def report(name: str, seen: Sequence[SeenTask], gone: Sequence[str], actor: audi
         look = SourceLook.objects.select_for_update().get(source=name)
         # Each task is as old as its own last report: a portion says nothing about those that are not in it.
         take(replace(around_of(source, now), looked_at=None), seen, looked)
-        looked.gone = _forget(name, gone, now)
+        looked.gone = forget(TrackedTask.objects.filter(source=name, key__in=gone, gone_at=None), now)
         look.looked_at = look.tried_at = now
         look.tasks = TrackedTask.objects.filter(source=name, gone_at=None).count()
         look.busy_until = None
@@ -54,10 +53,3 @@ def reporting_source(name: str) -> TrackedSource:
         allowed = ", ".join(sorted(reporting)) or "none: name one in the estate file, with reported = true"
         raise UsageError(f"There is no source {name!r} that reports its tasks; there are {allowed}.")
     return reporting[name]
-
-
-def _forget(source: str, keys: Sequence[str], now: datetime) -> int:
-    rows = TrackedTask.objects.filter(source=source, key__in=keys, gone_at=None)
-    for task in rows.exclude(trouble="").select_for_update():
-        resolve(task.trouble, task.subject, now=now, because="Its system has it no more.", silently=True)
-    return rows.update(state=TaskState.GONE, gone_at=now, **NO_TROUBLE)

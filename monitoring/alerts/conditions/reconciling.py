@@ -11,7 +11,7 @@ from django.db import transaction
 
 from monitoring.alerts.conditions import scheduled, signals, syncing
 from monitoring.alerts.conditions.condition import Condition, Watched
-from monitoring.alerts.operations.life import Firing, fire_all, resolve
+from monitoring.alerts.operations.life import Ending, Firing, fire_all, resolve_all
 from opsconsole.clock.asking import Questions
 
 PER_ROUND = 500
@@ -42,8 +42,7 @@ def _resolve_over(one: Watched, now: datetime) -> int:
     with transaction.atomic():
         over = list(one.over(now).order_by("pk").values_list("subject", flat=True)[:PER_ROUND])
         gone = one.gone(over, now)
-        for subject, why in gone.items():
-            resolve(one.kind, subject, now=now, because=why.because, silently=why.silently)
+        resolve_all([Ending(one.kind, subject, why.because, why.silently) for subject, why in gone.items()], now)
     return len(gone)
 
 

@@ -5,24 +5,17 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any, TypeAlias
 
 from django.db import connection, transaction
 
 from monitoring.alerts.incidents import CALM_AFTER
-from monitoring.alerts.models import About, Alert, AlertEvent, EventKind, Held, Notification, NotificationState
-from monitoring.alerts.models.notification import TELLS_OF_OPENING
+from monitoring.alerts.models import About, Alert, AlertEvent, EventKind, Held, Notification
 from monitoring.alerts.operations import holding
-from monitoring.alerts.operations.telling import (
-    Destination,
-    context_of,
-    destination_name,
-    destinations_of,
-    tell,
-    tell_all,
-)
+from monitoring.alerts.operations.ends import tell_of_ends
+from monitoring.alerts.operations.telling import tell_all
 from monitoring.alerts.types import Severity, type_of
 from opsconsole.inserting import insert_new
 from sync.engine.values import Json
@@ -36,7 +29,19 @@ FROM jsonb_to_recordset(%(given)s::jsonb) AS given (
 )
 WHERE resolved_at IS NULL AND alert.kind = given.kind AND alert.subject = given.subject RETURNING alert.id
 """
-GONE_OR_GOING = (NotificationState.DELIVERED, NotificationState.SENDING)
+CLOSE = """
+WITH over AS (
+    SELECT alert.id, given.because, given.silently FROM alerts_alert AS alert
+    JOIN jsonb_to_recordset(%(given)s::jsonb) AS given (kind text, subject text, because text, silently boolean)
+        ON alert.kind = given.kind AND alert.subject = given.subject
+    WHERE alert.resolved_at IS NULL ORDER BY alert.id FOR UPDATE OF alert
+)
+UPDATE alerts_alert AS alert
+SET resolved_at = %(now)s, resolved_because = over.because, resolved_silently = over.silently
+FROM over WHERE alert.id = over.id RETURNING alert.id
+"""
+"""Locks in the order of the numbers, so that two who close the same alerts do not wait for each other."""
+
 MOST_OPEN = 100_000
 
 
@@ -179,54 +184,55 @@ def _incident(members: Sequence[Alert]) -> Firing:
     )
 
 
-@transaction.atomic
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """Why it is over with `subject`, for people. `silently` is for what people switched off or paused: nobody hears
+    that all is fine, and what has not left yet is not sent."""
+
+    kind: str
+    subject: str
+    because: str
+    silently: bool = False
+
+
 def resolve(kind: str, subject: str, *, now: datetime, because: str, silently: bool = False) -> Alert | None:
-    """It is over: close the open alert, if there is one, and tell whoever was told. `because` says why, for people.
-
-    `silently` is for what people switched off or paused: nobody hears that all is fine, and what has not left yet is
-    not sent.
-    """
-    alert = Alert.objects.open().of(kind, subject).select_for_update(of=("self",)).first()
-    if alert is None:
-        return None
-    alert.resolved_at, alert.resolved_because, alert.resolved_silently = now, because, silently
-    alert.save(update_fields=["resolved_at", "resolved_because", "resolved_silently"])
-    AlertEvent.objects.create(alert=alert, at=now, kind=EventKind.RESOLVED, text=because)
-    alert.notifications.filter(about=About.NOTICE).withdraw()
-    if silently or holding.muted_until(alert.kind, alert.scope, now) is not None:
-        alert.notifications.withdraw()
-    elif alert.held == Held.FLAPPING:
-        holding.hold(alert, Held.FLAPPING, now + CALM_AFTER, now)
-    else:
-        _tell_of_end(alert, now)
-    return alert
+    """`resolve_all` of one; None where nothing is open."""
+    return next(iter(resolve_all([Ending(kind, subject, because, silently)], now)), None)
 
 
-def _tell_of_end(alert: Alert, now: datetime) -> None:
-    """Where the opening has not left, it becomes one message that says both; elsewhere the end follows it."""
-    openings = alert.notifications.filter(about__in=TELLS_OF_OPENING).select_related("channel")
-    by_destination: dict[str, list[Notification]] = defaultdict(list)
-    for row in openings.select_for_update(of=("self",)).order_by("pk"):
-        by_destination[destination_name(row.channel_id, row.to)].append(row)
-    due = {one.name: one.due_at for one in destinations_of(alert, now)} if by_destination else {}
-    told = []
-    for name, rows in by_destination.items():
-        waiting = [row for row in rows if row.state == NotificationState.QUEUED]
-        if any(row.state in GONE_OR_GOING for row in rows):
-            Notification.objects.filter(pk__in=[row.pk for row in waiting]).withdraw()
-            told.append(Destination(rows[0].channel, rows[0].to, due.get(name, now)))
-        elif waiting:
-            _combine(alert, waiting[0], now)
-            Notification.objects.filter(pk__in=[row.pk for row in waiting[1:]]).withdraw()
-    if told:
-        tell(alert, About.RESOLVED, now, to=told)
-
-
-def _combine(alert: Alert, row: Notification, now: datetime) -> None:
-    """A key of its own: an attempt that seemed to fail may have arrived, and its repetition would be dropped."""
-    Notification.objects.filter(pk=row.pk).waiting().update(
-        about=About.COMBINED, key=f"{row.key}:combined", context=context_of(alert, About.COMBINED, now)
+@transaction.atomic
+def resolve_all(endings: Sequence[Ending], now: datetime) -> list[Alert]:
+    """It is over with each subject: close its open alert, if there is one, and tell whoever was told. Returns those
+    that were closed, the oldest first. At most eighteen statements for any number."""
+    alerts = _close(endings, now) if endings else []
+    if not alerts:
+        return []
+    AlertEvent.objects.bulk_create(
+        AlertEvent(alert=alert, at=now, kind=EventKind.RESOLVED, text=alert.resolved_because) for alert in alerts
     )
+    Notification.objects.filter(alert__in=alerts, about=About.NOTICE).withdraw()
+    heard = _withdraw_unheard(alerts, now)
+    holding.hold_all([one for one in heard if one.held == Held.FLAPPING], Held.FLAPPING, now + CALM_AFTER, now)
+    tell_of_ends([one for one in heard if one.held != Held.FLAPPING], now)
+    return alerts
+
+
+def _close(endings: Sequence[Ending], now: datetime) -> list[Alert]:
+    """Those that were open. Two statements, one where none was."""
+    given = {(one.kind, one.subject): asdict(one) for one in reversed(endings)}
+    with connection.cursor() as cursor:
+        cursor.execute(CLOSE, {"now": now, "given": json.dumps(list(given.values()))})
+        numbers = [number for (number,) in cursor.fetchall()]
+    return list(Alert.objects.filter(pk__in=numbers).order_by("pk")) if numbers else []
+
+
+def _withdraw_unheard(alerts: Sequence[Alert], now: datetime) -> list[Alert]:
+    """Of what ended silently, or is muted, nothing leaves any more. Returns the others."""
+    mutes = holding.Mutes({alert.kind for alert in alerts}, now)
+    heard = [one for one in alerts if not one.resolved_silently and mutes.until(one.kind, one.scope) is None]
+    audible = {alert.pk for alert in heard}
+    Notification.objects.filter(alert__in=[one for one in alerts if one.pk not in audible]).withdraw()
+    return heard
 
 
 def open_subjects(kind: str) -> set[str]:

@@ -148,7 +148,7 @@ def tell(
     `digests`, by destination's name, a row leaves as a part of that one.
     """
     destinations = destinations_of(alert, now) if to is None else list(to)
-    return _tell([(alert, destinations)], about, now, again, digests or {})
+    return tell_each([(alert, destinations)], about, now, again, digests)
 
 
 def tell_all(alerts: Sequence[Alert], about: About, now: datetime) -> int:
@@ -156,17 +156,19 @@ def tell_all(alerts: Sequence[Alert], about: About, now: datetime) -> int:
     if not alerts:
         return 0
     addresses = Addresses(alerts, now)
-    return _tell([(alert, addresses.of(alert)) for alert in alerts], about, now, "", {})
+    return tell_each([(alert, addresses.of(alert)) for alert in alerts], about, now)
 
 
-def _tell(
-    told: Sequence[tuple[Alert, list[Destination]]],
+def tell_each(
+    told: Sequence[tuple[Alert, Sequence[Destination]]],
     about: About,
     now: datetime,
-    again: str,
-    digests: Mapping[str, Notification],
+    again: str = "",
+    digests: Mapping[str, Notification] | None = None,
 ) -> int:
-    rows = [_row(alert, about, one, now, again, digests.get(one.name)) for alert, to in told for one in to]
+    """`tell` for many, each to its own destinations: four statements for any number."""
+    parts = digests or {}
+    rows = [_row(alert, about, one, now, again, parts.get(one.name)) for alert, to in told for one in to]
     new = insert_new(rows)
     known = {row.key: row for row in rows} if len(new) < len(rows) else {}
     taken_back = Notification.objects.filter(key__in=known, state=NotificationState.WITHDRAWN)

@@ -19,7 +19,7 @@ from monitoring.alerts.models import (
     Subscription,
 )
 from monitoring.alerts.operations.holding import held_until, release
-from monitoring.alerts.operations.life import resolve
+from monitoring.alerts.operations.life import Ending, resolve_all
 from monitoring.alerts.operations.telling import Destination, fact_of, interest_of, quiet_until, tell
 from opsconsole.clock.asking import Questions
 
@@ -90,10 +90,9 @@ def _acknowledged_until(now: datetime) -> QuerySet[Alert]:
 
 def end_incidents(now: datetime) -> int:
     """An incident of gathered alerts is over when none of them is open. Returns how many ended."""
-    subjects = list(_incidents_over().values_list("subject", flat=True)[:PER_ROUND])
-    return sum(
-        resolve("incident", subject, now=now, because="Everything that belongs to it is over.") is not None
-        for subject in subjects
+    subjects = _incidents_over().order_by("pk").values_list("subject", flat=True)[:PER_ROUND]
+    return len(
+        resolve_all([Ending("incident", one, "Everything that belongs to it is over.") for one in subjects], now)
     )
 
 
