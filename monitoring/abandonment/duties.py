@@ -2,7 +2,7 @@
 
 from django.utils import timezone
 
-from monitoring.abandonment.operations import disabling, looking
+from monitoring.abandonment.operations import disabling, looking, outcomes
 from opsconsole.clock.duties import duty
 
 LOOK_SECONDS = 10.0
@@ -17,4 +17,4 @@ def look() -> int:
 @duty("abandonment.disable", every=DISABLE_SECONDS, slow=True, wanted=disabling.TO_DO.any)
 def disable() -> int:
     now = timezone.now()
-    return disabling.work_off(now) + disabling.note_enabled_elsewhere(now)
+    return disabling.work_off(now) + outcomes.note_enabled_elsewhere(now)

@@ -16,10 +16,11 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from monitoring.abandonment.models import Disabling, FailingSpell, Policy, TrackedTask
+from monitoring.abandonment.operations.wishes import ask_undo
 from monitoring.abandonment.readings import troubled
 from opsconsole.access import Role
 from opsconsole.models import AuditEntry
-from tests.monitoring.abandonment.plane import DAY, HOUR, Console, Plane, policy
+from tests.monitoring.abandonment.plane import ANN, DAY, HOUR, Console, Plane, policy
 from tests.web.sync_rows import HOSTILE, MOST_QUERIES, client_of
 
 pytest_plugins = ["tests.fixtures_abandonment"]
@@ -192,8 +193,17 @@ class TestActs:
         answer = self.post(2, "disable")
         assert answer.status_code == 400
         assert "tried again within minutes" in answer.content.decode()
-        assert "tried 1 time" in body(f"{LIST}{scene.task(2).pk}/")
+        text = body(f"{LIST}{scene.task(2).pk}/")
+        assert "tried 1 time" in text
+        assert "may have reached its system. Unless it is seen done before, it is tried again at" in text
         assert Disabling.objects.get().state == "asked"
+
+    def test_what_is_asked_for_is_not_called_done(self, scene: Console) -> None:
+        self.post(2, "disable")
+        ask_undo(scene.task(2), ANN, "they called", scene.plane.now)
+        text = body(f"{LIST}{scene.task(2).pk}/")
+        assert "To be enabled again, asked by ann: they called" in text
+        assert "Being enabled again. Unless it is seen done before, it is tried again at" in text
 
     @pytest.mark.parametrize("act", ["keep", "keep/end", "exempt", "exempt/end", "warn", "disable", "enable"])
     def test_who_only_looks_does_nothing_and_a_reason_is_asked_for(self, scene: Console, act: str) -> None:

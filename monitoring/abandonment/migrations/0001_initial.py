@@ -282,7 +282,7 @@ class Migration(migrations.Migration):
                 ("asked_at", models.DateTimeField()),
                 ("asked_by", models.CharField(max_length=150)),
                 ("due_at", models.DateTimeField()),
-                ("sent_at", models.DateTimeField(null=True)),
+                ("order_begun_at", models.DateTimeField(null=True)),
                 ("attempts", models.IntegerField(default=0)),
                 ("error", models.TextField(blank=True)),
                 ("done_at", models.DateTimeField(null=True)),

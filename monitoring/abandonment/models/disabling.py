@@ -10,7 +10,8 @@ from monitoring.abandonment.models.task import TrackedTask
 
 
 class Disabling(models.Model):
-    """`automatic`: by the policy. `sent_at` is when its system was last asked, `due_at` when that is tried (again).
+    """`automatic`: by the policy. `due_at` is when it is tried (again). From `order_begun_at` on, the latest order may
+    have reached its system; None: none has left.
 
     A task has one in force at most; the reference is what its system is told, so that only this is undone.
     """
@@ -24,7 +25,7 @@ class Disabling(models.Model):
     asked_at = models.DateTimeField()
     asked_by = models.CharField(max_length=150)
     due_at = models.DateTimeField()
-    sent_at = models.DateTimeField(null=True)
+    order_begun_at = models.DateTimeField(null=True)
     attempts = models.IntegerField(default=0)
     error = models.TextField(blank=True)
     done_at = models.DateTimeField(null=True)

@@ -1,4 +1,7 @@
-"""What people wish for a task: keep it until a date, exempt it, warn its owner now. Audited, each with a reason."""
+"""What people wish for a task: keep it until a date, exempt it, warn its owner now, disable it, enable it again.
+
+Audited, each with a reason.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +13,16 @@ from django.db import transaction
 
 from monitoring.abandonment.evaluator import Fire, Hold, Warn
 from monitoring.abandonment.facts import Trouble
-from monitoring.abandonment.models import TrackedTask
+from monitoring.abandonment.guards import nothing_is_disabled
+from monitoring.abandonment.models import UNDER_WAY, Disabling, DisablingState, TrackedTask
+from monitoring.abandonment.operations import outages
+from monitoring.abandonment.operations.asking import make
 from monitoring.abandonment.operations.carrying_out import carry_out
-from monitoring.abandonment.operations.evaluating import evaluate_again, locked, memory_of
+from monitoring.abandonment.operations.evaluating import evaluate_again, locked, memory_of, require_source
 from monitoring.abandonment.words import HOLDS
 from opsconsole import audit
 from opsconsole.errors import UsageError
+from opsconsole.estate.model import TrackedSource
 
 LONGEST_KEPT = timedelta(days=366)
 
@@ -91,3 +98,50 @@ def _force(task: TrackedTask, now: datetime) -> None:
 
 def _why_not(hold: Hold) -> str:
     return HOLDS.get(hold.value, "") or "There is nothing to warn of: it was healthy again, or moved data."
+
+
+def ask_by_person(task: TrackedTask, actor: audit.Actor, reason: str, now: datetime) -> Disabling:
+    """Disable it now, whatever its policy: a person decided. Audited. Raises UsageError where it must not be.
+
+    Neither warning nor threshold is asked for; what protects it holds all the same.
+    """
+    with transaction.atomic():
+        row = locked(task.pk)
+        source = require_source(row)
+        _require_possible(row, source, now)
+        scope = outages.alert_scope(row.source, row.scope)
+        asked = make(row, scope, actor, reason, now, automatic=False)
+        audit.record(actor, "tracked_task.disabling_asked", row.subject, reason=reason, disabling=asked.reference)
+    return asked
+
+
+def _require_possible(task: TrackedTask, source: TrackedSource, now: datetime) -> None:
+    if source.disable is None:
+        raise UsageError(f"The estate names no way to disable {source.label}; add [tracked_tasks.disable].")
+    if not task.enabled or task.gone_at is not None:
+        raise UsageError(f"{task} is not enabled, so there is nothing to disable.")
+    if Disabling.objects.filter(task=task, state__in=UNDER_WAY).exists():
+        raise UsageError(f"{task} is being disabled, or enabled again, already.")
+    require_unhindered(task, task.protected, now)
+
+
+def require_unhindered(task: TrackedTask, protected: bool, now: datetime) -> None:
+    """Raises UsageError where the task must not be disabled, whoever wants it. One query."""
+    if protected:
+        raise UsageError(f"{task} is protected by its system; it is never disabled from here.")
+    if nothing_is_disabled(outages.current(task.source, now).get(task.scope), now):
+        raise UsageError(f"{task} is in a scope with a mass outage, or the day after one; nothing is disabled there.")
+
+
+def ask_undo(task: TrackedTask, actor: audit.Actor, reason: str, now: datetime) -> Disabling:
+    """Enable again what the console has disabled. Audited. Raises UsageError where it has not, or it is under way."""
+    with transaction.atomic():
+        row = locked(task.pk)
+        require_source(row)
+        done = Disabling.objects.filter(task=row, state=DisablingState.DONE)
+        values = {"undo_asked_at": now, "undone_by": actor.name, "undo_reason": reason, "due_at": now}
+        if not done.update(state=DisablingState.UNDOING, attempts=0, error="", order_begun_at=None, **values):
+            raise UsageError(f"{row} was not disabled from here, so it cannot be enabled from here.")
+        asked = Disabling.objects.get(task=row, state=DisablingState.UNDOING)
+        audit.record(actor, "tracked_task.enabling_asked", row.subject, reason=reason, disabling=asked.reference)
+    return asked

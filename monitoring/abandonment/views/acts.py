@@ -90,7 +90,7 @@ def warn(request: HttpRequest, number: int) -> HttpResponse:
 @requires(DISABLE)
 def disable(request: HttpRequest, number: int) -> HttpResponse:
     def act(task: TrackedTask, reason: str, now: datetime) -> str:
-        return _tried(disabling.ask_by_person(task, actor_of(request), reason, now), now, f"{task} is disabled.")
+        return _tried(wishes.ask_by_person(task, actor_of(request), reason, now), now, f"{task} is disabled.")
 
     return _page(request, number, act, "disable")
 
@@ -99,7 +99,7 @@ def disable(request: HttpRequest, number: int) -> HttpResponse:
 @requires(DISABLE)
 def enable(request: HttpRequest, number: int) -> HttpResponse:
     def act(task: TrackedTask, reason: str, now: datetime) -> str:
-        return _tried(disabling.ask_undo(task, actor_of(request), reason, now), now, f"{task} is enabled again.")
+        return _tried(wishes.ask_undo(task, actor_of(request), reason, now), now, f"{task} is enabled again.")
 
     return _page(request, number, act, "enable")
 

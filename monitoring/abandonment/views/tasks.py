@@ -14,7 +14,16 @@ from django.views.decorators.http import require_safe
 from monitoring.abandonment.access import VIEW
 from monitoring.abandonment.band import Band, band_of
 from monitoring.abandonment.forms import TaskFilter
-from monitoring.abandonment.models import Disabling, FailingSpell, LookGap, ScopeOutage, SourceLook, TrackedTask
+from monitoring.abandonment.models import (
+    IN_FORCE,
+    UNDER_WAY,
+    Disabling,
+    FailingSpell,
+    LookGap,
+    ScopeOutage,
+    SourceLook,
+    TrackedTask,
+)
 from monitoring.abandonment.operations.asking import source_of
 from monitoring.abandonment.operations.policies import policy_book
 from monitoring.abandonment.readings import unknown_sources
@@ -110,7 +119,8 @@ def task_page(request: HttpRequest, number: int) -> HttpResponse:
         "alert": Alert.objects.open().filter(subject=task.subject).order_by("-pk").first(),
         "warning": _warning(task),
         "disablings": disablings,
-        "in_force": next((row for row in disablings if row.state in ("asked", "done", "undoing")), None),
+        "in_force": next((row for row in disablings if row.state in IN_FORCE), None),
+        "under_way": next((row for row in disablings if row.state in UNDER_WAY), None),
         "disabling_table": DisablingTable(disablings, label="Disablings") if disablings else None,
         "band": history(task, disablings, now),
         "now": now,

@@ -19,16 +19,26 @@ from kafka import KafkaConsumer, TopicPartition
 
 from monitoring.abandonment.models import Disabling, ScopeOutage, TrackedTask
 from monitoring.abandonment.operations import disabling
-from monitoring.abandonment.operations.disabling import ask_by_person, ask_undo, attempt
-from monitoring.abandonment.operations.wishes import keep
+from monitoring.abandonment.operations.disabling import attempt
+from monitoring.abandonment.operations.outcomes import note_enabled_elsewhere
+from monitoring.abandonment.operations.wishes import ask_by_person, ask_undo, keep
 from monitoring.alerts.models import Alert
 from opsconsole import estate
 from opsconsole.errors import UsageError
 from opsconsole.estate.model import DisableWay, HttpCalls, KafkaMessages, SqlStatements
 from opsconsole.models import AuditEntry
+from opsconsole.words import utc
 from tests.monitoring.abandonment.plane import ANN, DAY, HOUR, MINUTE, NOW, OWNER, Console, Plane, policy
 
 pytest_plugins = ["tests.fixtures_abandonment"]
+
+
+class KilledError(BaseException):
+    """Nothing that the code could catch by mistake."""
+
+
+def killed(*_: object) -> None:
+    raise KilledError
 
 
 def due(plane: Plane, console: Console, *numbers: int) -> None:
@@ -111,15 +121,8 @@ def test_killed_after_the_commit_it_is_finished_and_not_done_twice(
     plane: Plane, console: Console, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     due(plane, console, 1)
-
-    class KilledError(BaseException):
-        pass
-
-    def killed(*_: object) -> None:
-        raise KilledError
-
     with monkeypatch.context() as patched:
-        patched.setattr(disabling, "_finish_disabling", killed)
+        patched.setattr(disabling, "finish_disabling", killed)
         with pytest.raises(KilledError):
             console.work()
     assert plane.value(1, "on_off") == "off"
@@ -130,7 +133,56 @@ def test_killed_after_the_commit_it_is_finished_and_not_done_twice(
     console.work()
     assert console.disablings() == ["done"]
     assert console.mails("disabled") == [("disabled", OWNER)]
-    assert Disabling.objects.get().reference == plane.value(1, "switched%by")
+    row = Disabling.objects.get()
+    assert row.reference == plane.value(1, "switched%by")
+    # What nobody can know is not claimed.
+    found = f"Found disabled: by the order of {utc(plane.now - 5 * MINUTE)} UTC, or by somebody else since."
+    assert row.error == Alert.objects.get(kind="auto_disabled").seen["How"] == found
+    assert AuditEntry.objects.get(action="tracked_task.disabled").details["found"] == found
+
+
+def test_killed_before_the_order_left_nothing_is_claimed(
+    plane: Plane, console: Console, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next attempt cannot tell whether it has left; nobody is told that it was disabled from here for certain."""
+    due(plane, console, 1)
+    with monkeypatch.context() as patched:
+        patched.setattr(disabling, "order", killed)
+        with pytest.raises(KilledError):
+            console.work()
+    plane.now += 5 * MINUTE
+    plane.change(1, edited=plane.now)
+    console.work()
+    row = Disabling.objects.get()
+    assert (row.state, plane.value(1, "on_off")) == ("dropped", "on")
+    assert "Its system may still carry out the order of " in row.error
+
+
+def test_an_order_that_the_last_look_refused_has_not_left(plane: Plane, console: Console) -> None:
+    """So what is then found disabled was somebody else's act."""
+    plane.put(1)
+    console.settle()
+    row = ask_by_person(console.task(1), ANN, "their contract ended", plane.now)
+    plane.change(1, vip=True)
+    attempt(row.pk, plane.now)
+    row.refresh_from_db()
+    assert ("is protected" in row.error, row.order_begun_at) == (True, None)
+    plane.change(1, on_off="off")
+    attempt(row.pk, plane.now + MINUTE)
+    row.refresh_from_db()
+    assert (row.state, row.error) == ("dropped", "Somebody else has disabled it.")
+    assert console.mails() == []
+
+
+def test_what_its_system_has_enabled_before_the_undoing_is_said(plane: Plane, console: Console) -> None:
+    due(plane, console, 1)
+    console.work()
+    row = ask_undo(console.task(1), ANN, "they called", plane.now)
+    plane.change(1, on_off="on")
+    attempt(row.pk, plane.now)
+    row.refresh_from_db()
+    assert (row.state, row.error) == ("undone", "It was enabled at its system already.")
+    assert Alert.objects.get(kind="auto_disabled").resolved_because == row.error
 
 
 @pytest.mark.parametrize(
@@ -209,7 +261,7 @@ def test_enabled_at_its_system_is_over_silently(plane: Plane, console: Console) 
     console.work()
     plane.change(1, on_off="on")
     console.jumps(MINUTE)
-    disabling.note_enabled_elsewhere(plane.now)
+    note_enabled_elsewhere(plane.now)
     assert console.disablings() == ["undone"]
     assert Alert.objects.get(kind="auto_disabled").resolved_silently
 

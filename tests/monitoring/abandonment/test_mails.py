@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from monitoring.abandonment.operations import disabling
+from monitoring.abandonment.operations import wishes
 from monitoring.alerts.models import Notification
 from monitoring.alerts.operations.delivery import deliver
 from tests.monitoring.abandonment.plane import ANN, DAY, HOUR, MINUTE, NOW, OWNER, Console, Plane, policy
@@ -63,7 +63,7 @@ def test_from_the_warning_to_enabled_again(plane: Plane, console: Console, mail:
     assert to_owner(mail)[3:] == ["task 1 is disabled"]
     assert plane.value(1, "on_off") == "off"
 
-    disabling.ask_undo(console.task(1), ANN, "they called", plane.now)
+    wishes.ask_undo(console.task(1), ANN, "they called", plane.now)
     assert console.work() == 1
     send(plane)
     assert to_owner(mail)[4:] == ["task 1 is enabled again"]
