@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from monitoring.schedules.models import Action, Run
+from monitoring.schedules.models import Action, Run, ScheduledJob
 from opsconsole.errors import UsageError
 
 Log: TypeAlias = Callable[[str], None]
@@ -21,23 +21,26 @@ Verify: TypeAlias = Callable[[Mapping[str, Any]], None]
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """`parameters` says of each what it is."""
+    """`parameters` says of each what it is. `may_wait`: nobody misses it while there is other work."""
 
     name: str
     summary: str
     parameters: Mapping[str, str]
     act: Act
     verify: Verify
+    may_wait: bool
 
 
 _operations: dict[str, Operation] = {}
 
 
-def operation(name: str, summary: str, *, verify: Verify, **parameters: str) -> Callable[[Act], Act]:
+def operation(
+    name: str, summary: str, *, verify: Verify, may_wait: bool = False, **parameters: str
+) -> Callable[[Act], Act]:
     """Declares a function as the operation `name` of scheduled jobs."""
 
     def register(act: Act) -> Act:
-        _operations[name] = Operation(name, summary, parameters, act, verify)
+        _operations[name] = Operation(name, summary, parameters, act, verify, may_wait)
         return act
 
     return register
@@ -52,6 +55,12 @@ def find_operation(name: str) -> Operation:
     if name not in _operations:
         raise UsageError(f"There is no operation '{name}'; there are {', '.join(sorted(_operations))}.")
     return _operations[name]
+
+
+def may_wait(job: ScheduledJob) -> bool:
+    """Whether the job's runs can wait behind everything else. No query."""
+    chosen = _operations.get(job.operation)
+    return chosen is not None and chosen.may_wait
 
 
 def require_usable(action: Action, name: str, parameters: Mapping[str, Any]) -> None:

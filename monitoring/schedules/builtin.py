@@ -112,6 +112,7 @@ def _verify_source(parameters: Mapping[str, Any]) -> None:
     "record_snapshot",
     "Counts the records of a source by status, and keeps the counts.",
     verify=_verify_source,
+    may_wait=True,
     source="the name of a record source",
 )
 def record_snapshot(parameters: Mapping[str, Any], run: Run, log: Log) -> str:
@@ -143,7 +144,7 @@ def check_whole_estate(parameters: Mapping[str, Any], run: Run, log: Log) -> str
     return "Everything that the estate names answers as it should."
 
 
-@operation("prune", "Clears away what is older than the settings keep.", verify=_verify_nothing)
+@operation("prune", "Clears away what is older than the settings keep.", verify=_verify_nothing, may_wait=True)
 def prune_old_rows(parameters: Mapping[str, Any], run: Run, log: Log) -> str:
     """Raises UnavailableError where its worker is to stop before all is gone: another one goes on."""
     actor = Actor(f"{run.scheduled_job.name} (run {run.pk})", Door.WORKER)

@@ -50,7 +50,7 @@ def _row(run: Run) -> Row:
 
 def _push(numbers: Sequence[int]) -> None:
     queued = Run.objects.filter(pk__in=numbers, state=RunState.QUEUED).select_related("scheduled_job").order_by("pk")
-    carrying.push_now([(run.pk, carrying.limit_of(run)) for run in queued])
+    carrying.push_now([carrying.message_of(run) for run in queued])
 
 
 register(Carrier("run", _number, _rows, _push))

@@ -40,12 +40,13 @@ def judge(awaited: Awaited) -> Lateness:
     return Lateness(missed=False, until=over)
 
 
-def why(waits_for: str, *, living_workers: int, pushed_again: bool) -> str:
-    """Why a run has not begun, in a sentence. `waits_for` is what its state says; empty for one that is queued."""
+def why(waits_for: str, *, queue: str, living_workers: int, pushed_again: bool) -> str:
+    """Why a run has not begun, in a sentence. `waits_for` is what its state says; empty for one that is queued.
+    `living_workers`: so many serve its queue."""
     if waits_for:
         return waits_for
     if not living_workers:
-        return "No worker was running."
+        return f"No worker of queue {queue} was running."
     if pushed_again:
         return "The queue was emptied; it was queued again."
     return "Every worker was busy."

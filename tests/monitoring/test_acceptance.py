@@ -37,12 +37,13 @@ from django.utils import timezone
 
 from monitoring.alerts.conditions.reconciling import reconcile
 from monitoring.alerts.models import Alert, Channel, Notification, Subscription
+from monitoring.schedules import carrying
 from monitoring.schedules.jobs import run_scheduled
 from monitoring.schedules.models import Looked, Monitor, Run, RunState, ScheduledJob, Trigger
 from monitoring.schedules.operations import monitors, watching
 from monitoring.schedules.operations.firing import fire_due
 from monitoring.schedules.operations.looking import look
-from monitoring.schedules.operations.reconciling import known_to_rq, push_lost_runs
+from monitoring.schedules.operations.reconciling import push_lost_runs
 from monitoring.schedules.pings import PingKind, Status
 from opsconsole import audit
 from opsconsole.access import Role
@@ -241,7 +242,7 @@ def test_case_11_a_clock_killed_in_a_transition_leaves_no_half_state_and_the_ale
 def test_case_16_two_clocks_one_due_time_one_run_one_job() -> None:
     make_scheduled_job("sweep")
     in_threads(lambda: fire_due(NOW))
-    assert known_to_rq() == {Run.objects.get().pk}
+    assert carrying.waiting() == {Run.objects.get().pk}
 
 
 def test_case_17_latest_after_two_hours_is_one_run_and_the_older_ones_are_coalesced() -> None:
@@ -284,7 +285,7 @@ def test_case_20_a_crash_between_the_runs_commit_and_its_enqueue(queue: redis.Re
     run = Run.objects.get()
     Run.objects.update(enqueued_at=timezone.now() - MINUTE)
     assert push_lost_runs() == 1
-    assert known_to_rq() == {run.pk}
+    assert carrying.waiting() == {run.pk}
     assert [run_scheduled(run.pk), run_scheduled(run.pk)] == ["done", "not claimed"]
     assert Run.objects.get().attempt == 1
 
@@ -296,7 +297,7 @@ def test_case_21_the_queue_forgot_and_a_replayed_due_time_is_refused_by_the_data
     queue.flushall()
     ScheduledJob.objects.filter(pk=job.pk).update(watermark=NOW - 5 * MINUTE, next_due=NOW - MINUTE)
     assert fire_due(NOW) == 0
-    assert (Run.objects.get().state, known_to_rq()) == (RunState.DONE, set())
+    assert (Run.objects.get().state, carrying.waiting()) == (RunState.DONE, set())
 
 
 def test_a_kind_of_ping_is_what_its_address_says() -> None:

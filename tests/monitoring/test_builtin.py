@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from monitoring.schedules import carrying
 from monitoring.schedules.actions import operations
 from monitoring.schedules.jobs import run_scheduled
 from monitoring.schedules.models import Run, RunEvent, RunState
@@ -34,7 +33,6 @@ def log_of(run: Run) -> str:
 def test_each_is_documented_with_its_parameters() -> None:
     names = {one.name for one in operations()}
     assert {"check_organizations", "record_snapshot", "check_estate"} <= names
-    assert carrying.QUEUE == "default"
 
 
 def test_organizations_are_checked_one_after_the_other(company: Company) -> None:

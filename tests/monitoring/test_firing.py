@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from datetime import UTC, datetime, timedelta
 
+import django_rq
 import pytest
 import redis
 from django.db import connection, transaction
@@ -12,12 +13,11 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from monitoring.schedules import carrying
-from monitoring.schedules.models import Overlap, Run, RunState, ScheduledJob, Trigger
+from monitoring.schedules.models import Action, Overlap, Run, RunState, ScheduledJob, Trigger
 from monitoring.schedules.operations import running
 from monitoring.schedules.operations.admission import release_waiting
 from monitoring.schedules.operations.firing import fire_due
 from monitoring.schedules.operations.reconciling import (
-    known_to_rq,
     push_lost_runs,
     queue_due_retries,
     recover_silent_runs,
@@ -46,7 +46,7 @@ class TestFiring:
         assert fire_due(NOW) == 1
         run = only_run()
         assert (run.state, run.trigger, run.due_at) == (RunState.QUEUED, Trigger.DUE, NOW - timedelta(seconds=30))
-        assert known_to_rq() == {run.pk}
+        assert carrying.waiting() == {run.pk}
         job.refresh_from_db()
         assert (job.watermark, job.next_due) == (run.due_at, run.due_at + 5 * MINUTE)
 
@@ -61,7 +61,7 @@ class TestFiring:
         ScheduledJob.objects.filter(pk=job.pk).update(watermark=NOW - 5 * MINUTE, next_due=NOW - MINUTE)
         assert fire_due(NOW) == 0
         assert Run.objects.count() == 1
-        assert known_to_rq() == set()
+        assert carrying.waiting() == set()
 
     def test_two_clocks_give_one_run(self) -> None:
         for number in range(20):
@@ -79,7 +79,7 @@ class TestFiring:
         for clock in clocks:
             clock.join()
         assert Run.objects.count() == 20
-        assert len(known_to_rq()) == 20
+        assert len(carrying.waiting()) == 20
 
     def test_a_disabled_job_is_not_due(self) -> None:
         make_scheduled_job("sweep", enabled=False)
@@ -240,10 +240,29 @@ class TestAttempts:
         assert push_lost_runs() == 0  # pushed just now, for all anybody knows
         Run.objects.update(enqueued_at=timezone.now() - MINUTE)
         assert push_lost_runs() == 1
-        assert known_to_rq() == {only_run().pk}
+        assert carrying.waiting() == {only_run().pk}
         assert push_lost_runs() == 0
 
     def test_the_run_has_its_time_limit_in_the_queue(self, queue: redis.Redis) -> None:
         make_scheduled_job("sweep", time_limit=timedelta(seconds=90))
         fire_due(NOW)
         assert queue.hget(f"rq:job:{carrying.rq_id(only_run().pk)}", "timeout") == b"90"
+
+    def test_what_may_wait_stands_in_a_queue_of_its_own(self, queue: redis.Redis) -> None:
+        for name in ("prune", "record_snapshot", "check_estate", "noted"):
+            make_scheduled_job(name, operation=name)
+        make_scheduled_job("export", action=Action.HTTP, operation="", parameters={"url": "http://export.example.com/"})
+        fire_due(NOW)
+        names = dict(Run.objects.values_list("pk", "scheduled_job__name"))
+
+        def waiting(name: str) -> set[str]:
+            return {names[carrying.run_id_of(one) or 0] for one in django_rq.get_queue(name).get_job_ids()}
+
+        expected = {"prune", "record_snapshot"}, {"check_estate", "noted", "export"}
+        assert (waiting("low"), waiting("default")) == expected
+        queue.flushall()
+        Run.objects.update(enqueued_at=timezone.now() - MINUTE)
+        assert push_lost_runs() == 5
+        assert (waiting("low"), waiting("default")) == expected
+        assert carrying.waiting() == names.keys()
+        assert push_lost_runs() == 0

@@ -78,7 +78,7 @@ class TestStarts:
             assert notice_overdue(ends) == 1
         run = the_run()
         assert (run.state, run.trouble, run.trouble_since) == (RunState.MISSED, "missing_start", ends)
-        assert run.cause == "Not begun by 2026-11-20 12:10:00 UTC. No worker was running."
+        assert run.cause == "Not begun by 2026-11-20 12:10:00 UTC. No worker of queue default was running."
         assert "Found 1 missed run: sweep, due 10 min ago (missed)." in caplog.text
         assert Run.objects.claim(run.pk, WORKER) is None
         assert notice_overdue(ends + HOUR) == 0
@@ -110,6 +110,7 @@ class TestStarts:
         make_scheduled_job("sync")
         make_scheduled_job("export", after=["sync"])
         make_scheduled_job("report")
+        make_scheduled_job("prune", operation="prune")
         fire_due(NOW)
         beats.beat("w", ["default"], 0)
         queue.flushall()
@@ -119,6 +120,7 @@ class TestStarts:
         said = {run.scheduled_job.name: run.cause for run in Run.objects.select_related("scheduled_job")}
         assert said["sync"].endswith("Every worker was busy.")
         assert said["export"].endswith("Waits until sync succeeded.")
+        assert said["prune"].endswith("No worker of queue low was running.")
         assert said["report"].endswith("The queue was emptied; it was queued again.")
 
     def test_statements_do_not_grow_with_the_runs(self) -> None:

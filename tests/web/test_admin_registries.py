@@ -71,7 +71,7 @@ def test_entries_that_nobody_needs_are_removed_and_the_others_stay(queue: redis.
     queueing.push_now([(2**40, JobKind.ORGANIZATION)])
     queueing.invite(ended.pk, ["a"])
     queueing.invite(at_work.pk, ["a"])
-    carrying.push_now([(2**40, 60)])
+    carrying.push_now([carrying.Message(2**40, 60)])
     assert sorted(kinds()) == sorted(
         [Difference.AT_WORK, Difference.ENDED, Difference.ENDED, Difference.ORPHAN, Difference.ORPHAN]
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from django.db import transaction
@@ -22,7 +22,7 @@ PUSHED_AGAIN = "The queue had it no more, so it was queued again."
 
 
 def notice_overdue(now: datetime) -> int:
-    """Say of every run whose deadline has passed what is wrong with it. Returns how many. Seven statements at most for
+    """Say of every run whose deadline has passed what is wrong with it. Returns how many. Eight statements at most for
     a thousand of either kind."""
     return notice_missing_starts(now) + notice_missing_ends(now)
 
@@ -34,7 +34,7 @@ def notice_missing_starts(now: datetime) -> int:
         runs = list(overdue.select_for_update(of=("self",), skip_locked=True).order_by("start_by", "pk")[:PER_ROUND])
         if not runs:
             return 0
-        living = living_workers(carrying.QUEUE, now)
+        living = {queue: living_workers(queue, now) for queue in set(map(carrying.queue_of, runs))}
         for run in runs:
             _settle(run, living, now)
         Run.objects.bulk_update(runs, ["state", "cause", "start_by", "trouble", "trouble_since", "ended_at"])
@@ -45,8 +45,8 @@ def notice_missing_starts(now: datetime) -> int:
     return len(runs)
 
 
-def _settle(run: Run, living: int, now: datetime) -> None:
-    """Saves nothing."""
+def _settle(run: Run, living: Mapping[str, int], now: datetime) -> None:
+    """Saves nothing. `living`: how many workers serve each queue."""
     assert run.start_by is not None
     job, waits_for = run.scheduled_job, run.cause if run.state == RunState.WAITING else ""
     said_late = run.trouble == Trouble.MISSING_START.value
@@ -54,7 +54,8 @@ def _settle(run: Run, living: int, now: datetime) -> None:
         Awaited(run.due_at, run.start_by, job.critical, run.trigger not in BY_SCHEDULE, job.recovery_window, said_late)
     )
     if not said_late:
-        reason = why(waits_for, living_workers=living, pushed_again=run.cause == PUSHED_AGAIN)
+        queue = carrying.queue_of(run)
+        reason = why(waits_for, queue=queue, living_workers=living[queue], pushed_again=run.cause == PUSHED_AGAIN)
         run.cause = f"Not begun by {run.start_by:%Y-%m-%d %H:%M:%S} UTC. {reason}"
         run.trouble, run.trouble_since = Trouble.MISSING_START.value, run.start_by
     run.start_by = verdict.until

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from datetime import timedelta
 
-import django_rq
 from django.db import transaction
 from django.db.models.functions import Now
 from django.utils import timezone
@@ -56,23 +55,14 @@ def push_lost_runs() -> int:
     if not queued:
         return 0
     try:
-        known = known_to_rq()
+        known = carrying.waiting()
         lost = [run for run in queued if run.pk not in known]
         Run.objects.filter(pk__in=[run.pk for run in lost], cause="").update(cause=PUSHED_AGAIN)
-        carrying.push_now([(run.pk, carrying.limit_of(run)) for run in lost])
+        carrying.push_now([carrying.message_of(run) for run in lost])
     except RedisError as error:
         logger.warning("redis cannot be reached; %d queued runs wait for it: %s", len(queued), error)
         return 0
     return len(lost)
-
-
-def known_to_rq() -> set[int]:
-    """Numbers of the runs whose message waits in RQ. Raises RedisError.
-
-    Not those that RQ says a worker has taken: it says so for more than a minute after that worker has died.
-    """
-    rq_ids = django_rq.get_queue(carrying.QUEUE).get_job_ids()
-    return {number for number in map(carrying.run_id_of, rq_ids) if number is not None}
 
 
 def reconcile() -> None:
