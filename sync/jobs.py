@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, ExitStack, suppress
 
 from opsconsole import spans, trace
 from opsconsole.worker import stop_requested
-from sync import reach, recovery
+from sync import ending, reach
 from sync.check import describe_result
 from sync.checking import check_of
 from sync.control import AttemptStopped, Control, Heartbeat
@@ -90,7 +90,7 @@ def run_claimed(job: Job, attempt: Attempt, session: Session) -> str:
         _record_failure(job, error)
         raise JobFailedError(str(error)) from error
     job.refresh_from_db()
-    recovery.finish(job, *describe_result(job), peak_memory())
+    ending.finish(job, *describe_result(job), peak_memory())
     return "done"
 
 
@@ -120,7 +120,7 @@ def _run(job: Job, attempt: Attempt, session: Session) -> None:
 def _end_interrupted(job: Job, attempt: Attempt) -> str:
     """Stopped in the middle of something. Where another job was meant, which ended just then, this one goes on."""
     job.refresh_from_db(fields=["scanned", "state"])
-    recovery.hibernate(job, "Its process was interrupted in the middle of its work.", peak_memory())
+    ending.hibernate(job, "Its process was interrupted in the middle of its work.", peak_memory())
     reach.cancel_own_statements(WorkerIdentity(attempt.worker, attempt.host, attempt.pid))
     return AttemptOutcome.HIBERNATED.value
 
@@ -128,13 +128,13 @@ def _end_interrupted(job: Job, attempt: Attempt) -> str:
 def _stop(job: Job, stopped: AttemptStopped) -> None:
     job.refresh_from_db(fields=["scanned", "state"])
     if stopped.outcome is AttemptOutcome.CANCELLED:
-        recovery.finish_cancelled(job, stopped.reason, peak_memory())
+        ending.finish_cancelled(job, stopped.reason, peak_memory())
     else:
-        recovery.hibernate(job, stopped.reason, peak_memory())
+        ending.hibernate(job, stopped.reason, peak_memory())
 
 
 def _record_failure(job: Job, error: Exception) -> None:
     failure = classify(error)
     if not failure.known:
         logger.error("job %s failed unexpectedly", job.pk, exc_info=error)
-    recovery.fail(job, failure, peak_memory())
+    ending.fail(job, failure, peak_memory())

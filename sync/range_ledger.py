@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from django.db import transaction
 from django.db.models.functions import Now
 
-from sync import recovery
+from sync import ending
 from sync.ledger import ChunkResult, FenceLostError, Ledger
 from sync.models import AttemptOutcome, Job, JobRange, RangeState
 from sync.operations.workers import peak_memory
@@ -73,7 +73,7 @@ class RangeLedger(Ledger):
         """The leader's attempt goes on; a helper has one for each range."""
         self.note(f"Range {self._part.number} walked to its end by {self._part.worker}.")
         if not self.leads:
-            recovery.leave_range(self._part, AttemptOutcome.DONE, peak_memory=peak_memory())
+            ending.leave_range(self._part, AttemptOutcome.DONE, peak_memory=peak_memory())
 
     def beat(self, job: Job) -> None:
         self._of_job.beat(job)

@@ -20,7 +20,7 @@ from django.db.models.functions import Now
 from opsconsole import spans, trace
 from opsconsole.keys import Key, restore_key
 from opsconsole.worker import stop_requested
-from sync import queueing, reach, recovery
+from sync import ending, queueing, reach
 from sync.check import Stretch
 from sync.checking import check_of
 from sync.control import AttemptStopped, Control, Heartbeat
@@ -63,7 +63,7 @@ class HeldRanges:
     def leave(self, outcome: AttemptOutcome, error: str = "", *, badly: bool = False) -> None:
         """Let go of all that are not done."""
         for part in self._parts:
-            recovery.leave_range(part, outcome, error=error, peak_memory=peak_memory(), badly=badly)
+            ending.leave_range(part, outcome, error=error, peak_memory=peak_memory(), badly=badly)
         self._parts = []
 
 

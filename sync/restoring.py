@@ -9,9 +9,9 @@ from datetime import datetime
 
 from opsconsole.restoring import FENCES, Lost, on_restore
 from opsconsole.words import number
+from sync.ending import hibernate, leave_range
 from sync.models import AttemptOutcome, Batch, BatchState, Job, JobRange
 from sync.models.states import HELD_STATES
-from sync.recovery import hibernate, leave_range
 
 BATCHES_NAMED = 20
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from opsconsole.errors import ConsoleError
 from opsconsole.keys import restore_key
 from opsconsole.worker import stop_requested
-from sync import queueing, recovery
+from sync import ending, queueing
 from sync.control import Heartbeat
 from sync.models import Attempt, Job
 from sync.models.states import HELD_STATES
@@ -96,4 +96,4 @@ class Sweep:
         held = Job.objects.filter(pk__in=[job.pk for job in jobs], worker=self._worker.name, state__in=HELD_STATES)
         with Heartbeat(held):
             queueing.forget([job.pk for job in jobs])
-            recovery.finish_in_sync([(job, equal[job.pk]) for job in jobs], self._worker, peak_memory())
+            ending.finish_in_sync([(job, equal[job.pk]) for job in jobs], self._worker, peak_memory())

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from opsconsole.errors import UsageError
-from sync import recovery
+from sync import ending, recovery
 from sync.failures import Failure
 from sync.models import AttemptOutcome, Batch, BatchState, EventLevel, Job, JobState, Mode
 from sync.models.states import ACTIVE_STATES
@@ -215,9 +215,9 @@ def test_every_end_of_a_job_moves_its_batch_on() -> None:
     stage(5)
     batch = start(BatchOptions(mode=Mode.SYNC, size=5, most_at_once=1, stop_after_failures=2))
     done, _ = claim(in_state(batch, QUEUED)[0])
-    recovery.finish(done, "done", EventLevel.INFO, None)
+    ending.finish(done, "done", EventLevel.INFO, None)
     failing, _ = claim(in_state(batch, QUEUED)[0])
-    recovery.fail(failing, Failure("boom", "Boom", transient=False, known=True), None)
+    ending.fail(failing, Failure("boom", "Boom", transient=False, known=True), None)
     looping, _ = claim(in_state(batch, QUEUED)[0])
     Job.objects.filter(pk=looping.pk).update(stalled_attempts=2)
     recovery.recover(looping, BadEnd(AttemptOutcome.KILLED, "killed"))
@@ -225,7 +225,7 @@ def test_every_end_of_a_job_moves_its_batch_on() -> None:
     assert reload(batch).pause_reason.startswith("Stopped: 2 jobs")
     batches.resume(batch, PERSON)
     for _ in range(2):
-        recovery.finish(claim(in_state(batch, QUEUED)[0])[0], "done", EventLevel.INFO, None)
+        ending.finish(claim(in_state(batch, QUEUED)[0])[0], "done", EventLevel.INFO, None)
     assert reload(batch).state == BatchState.DONE
 
 
@@ -241,7 +241,7 @@ class TestPause:
         assert reload(batch).pause_reason == "Paused by ada: too loud"
         assert states(batch) == [JobState.PAUSING] + [HELD] * 9
         assert "Paused by ada" in messages(retrying)[-1]
-        recovery.hibernate(running, "Paused at a checkpoint.", None)
+        ending.hibernate(running, "Paused at a checkpoint.", None)
         assert set(states(batch)) == {HELD}
         batches.keep_batches_moving()
         assert set(states(batch)) == {HELD}
@@ -262,7 +262,7 @@ class TestPause:
         batches.resume(batch, PERSON)
         assert states(batch)[:3] == [JobState.RUNNING, QUEUED, HELD]
         run_job = Job.objects.get(pk=running.pk)
-        recovery.hibernate(run_job, "Paused at a checkpoint.", None)  # it had seen the wish already
+        ending.hibernate(run_job, "Paused at a checkpoint.", None)  # it had seen the wish already
         assert states(batch)[:3] == [QUEUED, QUEUED, HELD]
 
     def test_only_what_is_in_the_right_state(self) -> None:
@@ -293,7 +293,7 @@ def test_no_job_escapes_a_pause_while_workers_claim_and_give_back() -> None:
         for job in some:
             claimed = Job.objects.claim(job.pk, WORKER)
             if claimed:
-                recovery.hibernate(claimed[0], "shutting down", None)
+                ending.hibernate(claimed[0], "shutting down", None)
 
     results = at_once([lambda: work(jobs[:30]), lambda: work(jobs[30:]), lambda: batches.pause(batch, PERSON, "now")])
     assert not [result for result in results if isinstance(result, Exception)]

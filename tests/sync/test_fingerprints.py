@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sync.ending import fail, finish
 from sync.failures import classify, fingerprint
 from sync.models import AttemptOutcome, EventLevel, Job, JobState
-from sync.recovery import BadEnd, fail, finish, recover
+from sync.recovery import BadEnd, recover
 from tests.sync.jobs import claim, make_job
 
 pytest_plugins = ["tests.fixtures_sync"]

@@ -12,7 +12,7 @@ from opsconsole.audit import Actor, Door
 from opsconsole.errors import UnavailableError, UsageError
 from opsconsole.models import AuditEntry
 from opsconsole.worker import work_horse_ended, work_horse_signalled
-from sync import queueing, reach, recovery
+from sync import ending, queueing, reach
 from sync.models import Attempt, AttemptOutcome, Job, JobState, Step, StopStep
 from sync.operations import ladder
 from sync.operations.ladder import Move, Situation, Target, climb, climb_all, climb_stuck_jobs, decide
@@ -106,7 +106,7 @@ def test_asking_twice_is_one_step_whose_signal_is_sent_again() -> None:
 def test_a_process_that_ends_at_a_chunk_closes_what_was_asked() -> None:
     job = held()
     climb(job, Step.CANCEL, ADA, "x")
-    recovery.finish_cancelled(job, "Cancelled at a checkpoint.", 5)
+    ending.finish_cancelled(job, "Cancelled at a checkpoint.", 5)
     row = StopStep.objects.get(job=job)
     assert row.acknowledged_at is not None
     assert row.ended_at is not None
@@ -184,7 +184,7 @@ class TestWhatTheWorkerTells:
         row = StopStep.objects.get(job=job)
         assert row.acknowledged_at is not None
         assert row.sentences[-1] == "SIGUSR1 was sent to process 4711 by its worker."
-        recovery.hibernate(job, "Interrupted.", None)
+        ending.hibernate(job, "Interrupted.", None)
         work_horse_ended.send(sender=None, exit_status=0, **told)
         row.refresh_from_db()
         assert row.sentences[-1] == "Process 4711 ended with exit status 0, as its worker saw."

@@ -22,7 +22,7 @@ from opsconsole.demo.ports import free_port
 from opsconsole.errors import OutsideDataError, UnavailableError, UsageError
 from opsconsole.models import AuditEntry
 from opsconsole.worker import work_horse_killed
-from sync import queueing, recovery
+from sync import ending, queueing, recovery
 from sync.engine.walk import OutOfOrderError
 from sync.failures import RETRY_DELAYS, classify
 from sync.ledger import ChunkResult, Ledger
@@ -187,7 +187,7 @@ class TestLooping:
             held, _ = claim(job)
             assert Job.objects.get(pk=job.pk).state == JobState.RUNNING
             Ledger(held.pk, held.fence).commit_chunk(ChunkResult(moved, 1, 0, (), ()))
-            recovery.hibernate(held, "Out of memory.", None)
+            ending.hibernate(held, "Out of memory.", None)
         job.refresh_from_db()
         assert (job.state, job.checkpoint) == (JobState.LOOPING, "6")
         assert "started 4 times within an hour without its job being done" in job.error
@@ -200,7 +200,7 @@ class TestLooping:
         job = make_job()
         for _ in range(5):
             held, _ = claim(job)
-            recovery.hibernate(held, "Out of memory.", None)
+            ending.hibernate(held, "Out of memory.", None)
             Attempt.objects.filter(job=job).update(started_at=timezone.now() - timedelta(minutes=61))
         job.refresh_from_db()
         assert job.state == JobState.QUEUED
@@ -212,7 +212,7 @@ class TestLooping:
         job = make_job()
         for _ in range(4):
             held, _ = claim(job)
-            recovery.fail(held, classify(UnavailableError("Away.")), None)
+            ending.fail(held, classify(UnavailableError("Away.")), None)
             Job.objects.filter(pk=job.pk).update(not_before=None)
         job.refresh_from_db()
         assert (job.state, job.failures) == (JobState.LOOPING, 3)
@@ -273,7 +273,7 @@ class TestKilledHorse:
 class TestFailure:
     def fail(self, job: Job, error: Exception) -> Job:
         held, _ = claim(job)
-        recovery.fail(held, classify(error), peak_memory=5)
+        ending.fail(held, classify(error), peak_memory=5)
         job.refresh_from_db()
         return job
 
@@ -316,7 +316,7 @@ class TestFailure:
     def test_a_job_being_cancelled_is_cancelled(self, queue: redis.Redis, heard: list[Any]) -> None:
         held, _ = claim(make_job())
         Job.objects.filter(pk=held.pk).ask_to_cancel()
-        recovery.fail(held, classify(UnavailableError("The broker is away.")), peak_memory=None)
+        ending.fail(held, classify(UnavailableError("The broker is away.")), peak_memory=None)
         held.refresh_from_db()
         assert held.state == JobState.CANCELLED
         assert "The broker is away." in messages(held)[-1]
@@ -325,7 +325,7 @@ class TestFailure:
     def test_a_job_being_paused_is_held_back(self, queue: redis.Redis, heard: list[Any]) -> None:
         held, _ = claim(make_job())
         Job.objects.filter(pk=held.pk).ask_to_pause()
-        recovery.fail(held, classify(UnavailableError("The broker is away.")), peak_memory=None)
+        ending.fail(held, classify(UnavailableError("The broker is away.")), peak_memory=None)
         held.refresh_from_db()
         assert (held.state, held.failures, held.error) == (JobState.PLANNED, 1, "The broker is away.")
         assert heard == []
@@ -334,9 +334,9 @@ class TestFailure:
         old, _ = claim(make_job())
         Job.objects.give_back(old.pk, old.fence)
         claim(old, OTHER_WORKER)
-        recovery.fail(old, classify(UnavailableError("x")), peak_memory=None)
-        assert not recovery.finish(old, "Done.", EventLevel.INFO, None)
-        recovery.finish_cancelled(old, "x", None)
+        ending.fail(old, classify(UnavailableError("x")), peak_memory=None)
+        assert not ending.finish(old, "Done.", EventLevel.INFO, None)
+        ending.finish_cancelled(old, "x", None)
         old.refresh_from_db()
         assert (old.state, old.failures) == (JobState.RUNNING, 0)
         assert Attempt.objects.get(job=old, number=2).outcome == AttemptOutcome.RUNNING
