@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from html import unescape
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, cast
 
 import django_tables2 as tables
 from django.db.models import QuerySet
 from django.http import HttpRequest, StreamingHttpResponse
-from django.utils.html import format_html
+from django.template import Context
+from django.template.loader import get_template
+from django.utils.html import format_html, strip_tags
 from django.utils.safestring import SafeString
 from django.utils.text import slugify
 
@@ -108,10 +110,22 @@ class ConsoleTable(tables.Table):
         sort = (request.GET.get("sort") if request else None) or self.default_sort
         return [Header.of(column, sort, sortable=column.name in self.sorts) for column in self.columns]
 
+    def lines(self) -> Iterator[tuple[Any, list[tuple[str, SafeString, Any]]]]:
+        """What the template writes in the body: a row, and for each of its cells the column's name, attributes and
+        text. Names and attributes are the same in each row, and made once."""
+        columns = [(column.name, _label(column), column.attrs["td"].as_html()) for column in self.columns]
+        for row in self.paginated_rows:
+            yield row, [(label, attributes, row.get_cell(name)) for name, label, attributes in columns]
+
+
+def _label(column: Any) -> str:
+    """The column's header as a text, which a card has before its value."""
+    return f"{strip_tags(str(column.header))}{getattr(column.column, 'header_note', '')}"
+
 
 def in_file(row: Any, column: Any) -> Any:
     """What stands in a file for a bound row's bound column. Of a template all that it writes."""
-    written = isinstance(column.column, tables.TemplateColumn)
+    written = isinstance(column.column, CellColumn)
     return plain(row.get_cell(column.name) if written else row.get_cell_value(column.name))
 
 
@@ -157,6 +171,25 @@ class ConsoleColumn(tables.Column):
             attrs = {"th": {"class": self.css_class}, "td": {"class": self.css_class}} | attrs
         kwargs.setdefault("default", words.NOTHING)
         super().__init__(*args, attrs=attrs, **kwargs)
+
+
+class CellColumn(ConsoleColumn):
+    """A cell of more than one value: a template with `record`, `value`, what is in `extra`, and all that the page has.
+
+    django-tables2's TemplateColumn flattens the page's context and runs its processors anew for each cell.
+    """
+
+    empty_values = ()
+
+    def __init__(self, template: str, *args: Any, extra: Mapping[str, Any] | None = None, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.template = template
+        self.extra = extra or {}
+
+    def render(self, record: Any, table: Any, value: Any) -> SafeString:
+        around, template = getattr(table, "context", None) or Context(), cast("Any", get_template(self.template))
+        with around.push(record=record, value=value, **self.extra):
+            return template.template.render(around)  # type: ignore[no-any-return]
 
 
 class BadgeColumn(ConsoleColumn):

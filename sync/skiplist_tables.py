@@ -43,7 +43,7 @@ class SkipTable(ListTable):
         "skipped_state",
         accessor="pk",
         attrs={"td": {"class": "status"}},
-        extra_context={"open": SkipState.OPEN, "resolved": SkipState.RESOLVED},
+        extra={"open": SkipState.OPEN, "resolved": SkipState.RESOLVED},
     )
     reason = ConsoleColumn()
     note = cell("skipped_note", attrs={"td": {"class": "wide"}}, default="")

@@ -7,10 +7,10 @@ from typing import Any, ClassVar
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from django_tables2 import TemplateColumn
 
 from opsconsole.tables import (
     BadgeColumn,
+    CellColumn,
     ConsoleColumn,
     ConsoleTable,
     LinkColumn,
@@ -30,8 +30,8 @@ def job_address(job: Job) -> str:
     return reverse("sync:job", args=[job.pk])
 
 
-def cell(name: str, **kwargs: Any) -> TemplateColumn:
-    return TemplateColumn(template_name=f"sync/cells/{name}.html", **kwargs)
+def cell(name: str, **kwargs: Any) -> CellColumn:
+    return CellColumn(f"sync/cells/{name}.html", **kwargs)
 
 
 class TookColumn(NumberColumn):

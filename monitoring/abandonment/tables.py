@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from django_tables2 import TemplateColumn
-
-from opsconsole.tables import BadgeColumn, ConsoleTable, WhenColumn
+from opsconsole.tables import BadgeColumn, CellColumn, ConsoleTable, WhenColumn
 
 CARDS = {"class": "table table-cards"}
 
 
-def cell(name: str, **kwargs: Any) -> TemplateColumn:
-    return TemplateColumn(template_name=f"abandonment/cells/{name}.html", **kwargs)
+def cell(name: str, **kwargs: Any) -> CellColumn:
+    return CellColumn(f"abandonment/cells/{name}.html", **kwargs)
 
 
 class CardTable(ConsoleTable):

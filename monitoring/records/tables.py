@@ -7,21 +7,19 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
-from django_tables2 import TemplateColumn
-
 from monitoring.records.guide import StatusKind
 from monitoring.records.standing import Standing, Threshold
 from monitoring.records.stuck import StuckRecord
 from opsconsole.keys import Key
 from opsconsole.keyset import KeysetPage
-from opsconsole.tables import ConsoleColumn, ConsoleTable, NumberColumn, SelectColumn
+from opsconsole.tables import CellColumn, ConsoleColumn, ConsoleTable, NumberColumn, SelectColumn
 
 CARDS = {"class": "table table-cards"}
 NUMBERS = {"th": {"class": "number"}, "td": {"class": "number"}}
 
 
-def cell(name: str, **kwargs: Any) -> TemplateColumn:
-    return TemplateColumn(template_name=f"records/cells/{name}.html", **kwargs)
+def cell(name: str, **kwargs: Any) -> CellColumn:
+    return CellColumn(f"records/cells/{name}.html", **kwargs)
 
 
 class StatusTable(ConsoleTable):

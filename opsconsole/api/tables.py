@@ -8,19 +8,18 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from django_tables2 import TemplateColumn
 
 from opsconsole.api.models import ApiToken
-from opsconsole.tables import BadgeColumn, ConsoleColumn, ConsoleTable, WhenColumn
+from opsconsole.tables import BadgeColumn, CellColumn, ConsoleColumn, ConsoleTable, WhenColumn
 
 CARDS = {"class": "table table-cards"}
 
 
 class TokenTable(ConsoleTable):
-    name = TemplateColumn(template_name="api/cells/token.html", verbose_name="Token")
+    name = CellColumn("api/cells/token.html", verbose_name="Token")
     acts_as = ConsoleColumn(verbose_name="Acts as")
     state = BadgeColumn(accessor="pk", verbose_name="State")
-    permissions = TemplateColumn(template_name="api/cells/permissions.html", verbose_name="May")
+    permissions = CellColumn("api/cells/permissions.html", verbose_name="May")
     expires_at = WhenColumn(verbose_name="Expires")
     last_used_at = WhenColumn(verbose_name="Last used")
     revoke = ConsoleColumn(
