@@ -1,4 +1,5 @@
 """Measures what must be fast and prints one table: `make bench`, or `make bench ARGS="check publish"` for some of it.
+What takes long by itself (`LONG`) runs only where it is named.
 
 A benchmark is a module named in `BENCHMARKS` with `measure(stage)` that gives Measurements; one whose `measure` takes
 no stage brings servers of its own and runs in a process of its own. QUICK=1 takes small sizes and
@@ -39,6 +40,8 @@ BENCHMARKS = (
     "scale",
     "small",
 )
+LONG = ("scale",)
+"""Half an hour at full size: a million jobs and ten million drift rows have to be made first."""
 
 
 def main(wanted: list[str]) -> None:
@@ -49,7 +52,8 @@ def main(wanted: list[str]) -> None:
     quick, keep = is_quick(), bool(os.environ.get("KEEP"))
     with open_stage(quick=quick, keep=keep) as stage:
         print(_row("what", "ours", "bound", "figure", "goal", ""))
-        for one in measurements(stage, [name for name in BENCHMARKS if not wanted or name in wanted]):
+        usual = [name for name in BENCHMARKS if name not in LONG]
+        for one in measurements(stage, [name for name in BENCHMARKS if name in (wanted or usual)]):
             found.append(one)
             print(describe(one), flush=True)
     RESULTS.write_text(json.dumps([one.to_json() for one in found], indent=2) + "\n", encoding="utf-8")
