@@ -77,4 +77,5 @@ def chains(user: Person, text: str) -> Iterator[Hit]:
 def acts(trace_id: UUID) -> Iterator[trace.Link]:
     for entry in AuditEntry.objects.filter(trace_id=trace_id).order_by("pk")[: trace.MOST_SHOWN]:
         reason = f": {entry.reason}" if entry.reason else ""
-        yield trace.Link(entry.at, entry.subject, f"{entry.action} by {entry.actor} ({entry.door}){reason}")
+        sentence = f"{entry.action} by {entry.actor} ({entry.door}){reason}"
+        yield trace.Link(entry.at, entry.subject, sentence, reverse("audit_entry", args=[entry.pk]))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 NOTHING = "\N{EN DASH}"
+_UNITS_OF_TIME = ((86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second"))
 _SPANS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 _EXACT_BELOW = 10.0  # seconds; longer ones are told without decimals
 _KIB = 1024
@@ -18,9 +19,9 @@ def number(value: float | int | None) -> str:
     return NOTHING if value is None else f"{value:,}"
 
 
-def counted(count: int, what: str) -> str:
-    """`1 job`, `1,234 jobs`: `what` is one of them, of a noun that takes an s."""
-    return f"{count:,} {what}{'' if count == 1 else 's'}"
+def counted(count: int | None, what: str, more: str = "") -> str:
+    """`1 job`, `1,234 jobs`: `what` is one of them; `more` is their name where it is not that with an s."""
+    return f"{number(count)} {what if count == 1 else more or f'{what}s'}"
 
 
 def some_of(things: list[str]) -> str:
@@ -50,6 +51,14 @@ def _long(seconds: int) -> str:
         if count:
             parts.append(f"{count} {unit}")
     return " ".join(parts)
+
+
+def ago(moment: datetime, now: datetime) -> str:
+    """`12 minutes ago`, `in 3 hours`: the largest unit, rounded down, as the page's own script goes on saying it."""
+    seconds = (now - moment).total_seconds()
+    length, unit = next((one for one in _UNITS_OF_TIME if abs(seconds) >= one[0]), _UNITS_OF_TIME[-1])
+    span = counted(int(abs(seconds) // length), unit)
+    return f"in {span}" if seconds < 0 else f"{span} ago"
 
 
 def size(octets: int | None) -> str:

@@ -11,16 +11,19 @@ from django.contrib.messages.storage.base import Message
 from django.forms import BoundField, CheckboxInput
 from django.http import HttpRequest
 from django.template import Context
+from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from opsconsole import guide, navigation, preferences, words
 from opsconsole.access import ROLE_ORDER
 from opsconsole.scoping import is_limited_anywhere
+from opsconsole.subjects import address_of_subject
 from opsconsole.tones import Tone
 
 register = template.Library()
 register.filter("number", words.number)
+register.filter("counted", words.counted)
 register.filter("duration", words.duration)
 register.filter("size", words.size)
 
@@ -51,18 +54,20 @@ def badge(status: Status | str | None) -> SafeString:
 
 
 @register.simple_tag
-def when(moment: datetime | None, beside: bool = False, zone: bool = True) -> SafeString:
-    """A time in UTC; both zones on hover. `beside` shows the reader's zone in the text too, `zone` writes "UTC"."""
+def when(moment: datetime | None, beside: bool = False, zone: bool = True, ago: bool = False) -> SafeString:
+    """A time in UTC; both zones on hover. `beside` shows the reader's zone in the text too, `zone` writes "UTC", `ago`
+    says how long ago it was: for what matters on a phone, where nothing hovers."""
     if moment is None:
         return nothing()
     text = words.utc(moment)
     return format_html(
-        '<time class="when" datetime="{}" title="{} UTC" data-when>{}{}</time>{}',
+        '<time class="when" datetime="{}" title="{} UTC" data-when>{}{}</time>{}{}',
         words.machine_time(moment),
         text,
         text,
         format_html(' <span class="zone">{}</span>', "UTC") if zone else "",
         format_html(' <span class="when-local">{}</span>', "") if beside else "",
+        format_html(', <span class="when-ago">{}</span>', words.ago(moment, timezone.now())) if ago else "",
     )
 
 
@@ -98,6 +103,15 @@ def ident(value: object) -> SafeString:
         "</button></span>",
         value,
     )
+
+
+@register.simple_tag
+def subject(name: str) -> SafeString:
+    """What an audit row is about, such as `job:12`, with the way to its page where it has one."""
+    address = address_of_subject(name)
+    if not address:
+        return format_html('<span class="mono">{}</span>', name)
+    return format_html('<a class="mono" href="{}">{}</a>', address, name)
 
 
 @register.inclusion_tag("components/field.html")

@@ -20,9 +20,16 @@
     if (Number.isNaN(moment.getTime())) return;
     element.dataset.utc ??= element.title;
     element.title = `${element.dataset.utc}\n${local(moment)} ${zone}\n${ago(moment)}`;
-    const beside = element.nextElementSibling;
     const same = local(moment) === utc.format(moment);
-    if (beside?.classList.contains("when-local")) beside.textContent = same ? "" : `${local(moment).slice(11)} ${zone}`;
+    say(element, "when-local", same ? "" : `${local(moment).slice(11)} ${zone}`);
+    say(element, "when-ago", ago(moment));
+  }
+
+  // Into what stands beside a time, up to the next time.
+  function say(element, name, words) {
+    for (let one = element.nextElementSibling; one && !one.matches("time"); one = one.nextElementSibling) {
+      if (one.classList.contains(name)) one.textContent = words;
+    }
   }
 
   // yyyy-mm-dd hh:mm[:ss], read as UTC.
@@ -53,4 +60,5 @@
   });
   document.addEventListener("htmx:load", (event) => refresh(event.target));
   refresh(document);
+  setInterval(() => document.hidden || refresh(document), 30000);
 })();

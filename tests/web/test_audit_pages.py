@@ -7,10 +7,12 @@ from uuid import UUID
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
 
 from opsconsole.access import Role
 from opsconsole.audit import Actor, Door, record
 from opsconsole.models import AuditEntry
+from opsconsole.subjects import LISTS, PAGES, address_of_subject
 from tests.web.sync_rows import HOSTILE, MOST_QUERIES, client_of
 
 pytestmark = pytest.mark.django_db
@@ -82,3 +84,27 @@ def test_the_csv_has_what_the_search_has_and_taking_it_is_audited() -> None:
     assert "batch:12" in lines[1]
     taken = AuditEntry.objects.get(action="data.exported")
     assert (taken.actor, taken.subject, taken.details["search"]) == ("a-viewer", "audit", "actor=ada")
+
+
+@pytest.mark.parametrize(
+    ("subject", "address"),
+    [
+        ("job:12", "/sync/jobs/12/"),
+        ("scheduled_job:nightly-sync", "/schedules/jobs/nightly-sync/"),
+        ("queue:low", "/pipeline/queues/"),
+        ("staged", "/sync/staged/"),
+        ("estate", ""),
+        ("job:", ""),
+        ("job:12/../../admin", ""),
+        (f"job:{HOSTILE}", ""),
+    ],
+)
+def test_what_an_entry_is_about_leads_to_its_page(subject: str, address: str) -> None:
+    assert address_of_subject(subject) == address
+
+
+def test_every_page_that_a_subject_may_lead_to_is_there_for_viewers() -> None:
+    for route in LISTS.values():
+        assert client_of(Role.VIEWER).get(reverse(route)).status_code == 200
+    for kind, route in PAGES.items():
+        assert address_of_subject(f"{kind}:7"), route

@@ -40,6 +40,27 @@ def test_when_is_utc_whatever_the_zone() -> None:
     assert 'title="2026-02-28 23:30:00 UTC"' in html
 
 
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [
+        (0, "0 seconds ago"),
+        (61, "1 minute ago"),
+        (7_199, "1 hour ago"),
+        (3 * 86_400, "3 days ago"),
+        (-300, "in 5 minutes"),
+    ],
+)
+def test_how_long_ago_in_one_unit(seconds: int, said: str) -> None:
+    now = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+    assert words.ago(now - timedelta(seconds=seconds), now) == said
+
+
+@pytest.mark.parametrize(("count", "said"), [(0, "0 entries"), (1, "1 entry"), (1_200, "1,200 entries")])
+def test_one_is_never_called_several(count: int, said: str) -> None:
+    assert words.counted(count, "entry", "entries") == said
+    assert rendered('{{ n|counted:"job" }}', n=count) == f"{count:,} job{'' if count == 1 else 's'}"
+
+
 def test_when_refuses_a_time_without_a_zone() -> None:
     with pytest.raises(ValueError, match="no zone"):
         console.when(datetime(2026, 3, 1))  # noqa: DTZ001
