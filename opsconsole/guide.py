@@ -62,6 +62,7 @@ CHAPTERS = {
     "schedules:keys": "monitors",
     "abandonment:": "tracked-tasks",
     "alerts:": "alerts",
+    "lately": "last-day",
     "trace": "trace",
     "audit": "audit-log",
     "api": "api",

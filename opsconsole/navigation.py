@@ -29,7 +29,13 @@ class Section:
 
 
 SECTIONS = (
-    Section("Now", (Place("Overview", "pipeline:overview", "o"), Place("Alerts", "alerts:alerts", "e"))),
+    Section(
+        "Now",
+        (
+            Place("Overview", "pipeline:overview", "o"),
+            Place("Alerts", "alerts:alerts", "e"),
+        ),
+    ),
     Section(
         "Sync",
         (
@@ -55,7 +61,7 @@ SECTIONS = (
         ),
     ),
     Section("Programs", (Place("API", "api_docs", "p"),)),
-    Section("Record", (Place("Audit log", "audit", "u"),)),
+    Section("Record", (Place("Last day", "lately", "n"), Place("Audit log", "audit", "u"))),
 )
 STAFF = Section(
     "Console",

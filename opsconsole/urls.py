@@ -8,6 +8,7 @@ from opsconsole.api import pages as token_pages
 from opsconsole.api import site as api
 from opsconsole.auditing import pages as audit_pages
 from opsconsole.guide import help_page
+from opsconsole.lately import lately_page
 from opsconsole.metrics_page import metrics_page
 from opsconsole.search import search_page
 from opsconsole.trace_page import trace_page
@@ -28,6 +29,7 @@ urlpatterns = [
     path("account/filters/save/", preferences.save, name="filter_save"),
     path("account/filters/<int:number>/remove/", preferences.remove, name="filter_remove"),
     path("search/", search_page, name="search"),
+    path("lately/", lately_page, name="lately"),
     path("trace/", trace_page, name="trace"),
     path("metrics", metrics_page, name="metrics"),
     path("audit/", audit_pages.audit_list, name="audit"),
