@@ -3,22 +3,31 @@ shape, organizations by name."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from urllib.parse import urlencode
 
 from django.db.models import QuerySet
 from django.urls import reverse
 
-from opsconsole import estate
+from opsconsole import estate, scope
 from opsconsole.access import Scoping
 from opsconsole.errors import ConsoleError
-from opsconsole.estate.model import Source
+from opsconsole.estate import model
+from opsconsole.keys import KeyKind
 from opsconsole.search import MOST_OF_A_KIND, SHORTEST_NAME, Hit, Person, finds, numbered
 from opsconsole.words import counted
 from sync.access import VIEW
 from sync.models import Batch, Drift, Job, SkippedOrganization, StagedOrganization
 from sync.operations.ids import IdRules, organization_rules, read_ids, task_rules
+from sync.source import Source
 
+UUID_INSIDE = re.compile(r"(?<![0-9a-f])[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}(?![0-9a-f])", re.IGNORECASE)
+MOST_INSIDE = 3
+"""A link has an organization and a task; what has more is a list."""
+
+SOURCE_SECONDS = 1.0
 NAMES_LOOKED_THROUGH = 10_000
 """Of jobs, the newest; of staged and skipped organizations, the first by id. Names have no index."""
 
@@ -34,10 +43,12 @@ def jobs_and_batches(user: Person, text: str) -> Iterator[Hit]:
 
 @finds(VIEW, scoping=Scoping.NARROWED)
 def organizations(user: Person, text: str) -> Iterator[Hit]:
+    for key in _keys(text, organization_rules):
+        yield from _organization(key, text)
+
+
+def _organization(key: str, text: str) -> Iterator[Hit]:
     """What the console has of the organization with this id; any text of an id's shape can be compared by hand."""
-    key = _one_key(text, organization_rules)
-    if key is None:
-        return
     asked = urlencode({"organization": key})
     for job in _jobs().filter(organization_id=key).order_by("-pk")[:1]:
         sentence = f"Latest: job {job.pk}, {_of_job(job)}"
@@ -50,7 +61,13 @@ def organizations(user: Person, text: str) -> Iterator[Hit]:
         yield Hit("skipped", _named(skipped.name, key), sentence, address, exact=False)
     if not text.isdigit():
         address = f"{reverse('sync:by_hand')}?{asked}"
-        yield Hit("by hand", key, "Compare a window of the organization with this id.", address, exact=False)
+        yield Hit(
+            "organization",
+            f"Compare {key}",
+            "A window of the organization with this id, by hand.",
+            address,
+            exact=False,
+        )
 
 
 @finds(VIEW, scoping=Scoping.NARROWED)
@@ -74,29 +91,52 @@ def organizations_by_name(user: Person, text: str) -> Iterator[Hit]:
     for key, name in named.items():
         address = f"{reverse('sync:jobs')}?{urlencode({'organization': key})}"
         yield Hit("organization", _named(name, key), "Its jobs.", address, exact=False)
+    if len(named) < MOST_OF_A_KIND:
+        yield from _named_in_source(text, set(named))
+
+
+def _named_in_source(text: str, known: set[str]) -> Iterator[Hit]:
+    """Customers that no job has met yet. Nothing where the source does not answer within a second."""
+    try:
+        settings = replace(estate.current().source, statement_timeout=SOURCE_SECONDS, connect_timeout=SOURCE_SECONDS)
+        with Source(settings) as source:
+            found = source.organizations_named(text, MOST_OF_A_KIND)
+    except ConsoleError:
+        return
+    for key, name in ((str(key), name) for key, name in found.items()):
+        if key not in known and scope.current().allows_organization(key):
+            address = f"{reverse('sync:by_hand')}?{urlencode({'organization': key})}"
+            yield Hit(
+                "organization", _named(name, key), "No job has met it. Compare a window of it.", address, exact=False
+            )
 
 
 @finds(VIEW, scoping=Scoping.NARROWED)
 def tasks(user: Person, text: str) -> Iterator[Hit]:
-    key = _one_key(text, task_rules)
-    if key is None:
-        return
-    found = Drift.objects.filter(task_id=key).select_related("job").defer("job__task_ids").order_by("-job_id")
-    for drift in found[:MOST_OF_A_KIND]:
-        address = f"{reverse('sync:job_drift', args=[drift.job_id])}?{urlencode({'task': key})}"
-        yield Hit("task", key, f"Found {drift.kind} by job {drift.job_id}: {drift.status.label.lower()}.", address)
-    if not text.isdigit():
-        address = f"{reverse('sync:by_hand')}?{urlencode({'ids': key})}"
-        yield Hit("by hand", key, "Compare the task with this id, now.", address, exact=False)
+    for key in _keys(text, task_rules):
+        found = Drift.objects.filter(task_id=key).select_related("job").defer("job__task_ids").order_by("-job_id")
+        for drift in found[:MOST_OF_A_KIND]:
+            address = f"{reverse('sync:job_drift', args=[drift.job_id])}?{urlencode({'task': key})}"
+            yield Hit("task", key, f"Found {drift.kind} by job {drift.job_id}: {drift.status.label.lower()}.", address)
+        if not text.isdigit():
+            address = f"{reverse('sync:by_hand')}?{urlencode({'ids': key})}"
+            yield Hit("by hand", f"Compare task {key}", "In source and index, now.", address, exact=False)
 
 
-def _one_key(text: str, rules: Callable[[Source], IdRules]) -> str | None:
-    """The one id in the text; None where it is none, or several."""
+def _keys(text: str, rules: Callable[[model.Source], IdRules]) -> tuple[str, ...]:
+    """The one id that the text is; or, where ids are UUIDs, the few that are somewhere in it: whoever has a
+    customer on the line pastes a link of whatever product, or a line of a log."""
     try:
-        read = read_ids(text, rules(estate.current().source))
+        wanted = rules(estate.current().source)
+        read = read_ids(text, wanted)
     except ConsoleError:
-        return None  # no estate, no shape: nothing to find by
-    return str(read.keys[0]) if len(read.keys) == 1 and not read.malformed_total else None
+        return ()  # no estate, no shape: nothing to find by
+    if len(read.keys) == 1 and not read.malformed_total:
+        return (str(read.keys[0]),)
+    if wanted.kind is not KeyKind.UUID or not read.malformed_total:
+        return ()
+    inside = dict.fromkeys(one.lower() for one in UUID_INSIDE.findall(text))
+    return tuple(inside) if len(inside) <= MOST_INSIDE else ()
 
 
 def _jobs() -> QuerySet[Job]:

@@ -130,6 +130,18 @@ class Source(Closing):
         """Names to show, also of organizations that the estate's `where` leaves out. One query."""
         return self._names(keys, sql.SQL("true"))
 
+    def organizations_named(self, text: str, limit: int) -> dict[Key, str]:
+        """At most `limit` of those with `text` in their name, capitals aside, in the order of keys. One query over as
+        many organizations as there are: give it a short statement timeout."""
+        column = self._organization_key
+        query = sql.SQL(
+            "SELECT {}, {} FROM {} WHERE strpos(lower({}::text), lower(%s)) > 0 AND {} ORDER BY {} LIMIT %s"
+        )
+        parts = (column.match, self._organization_name, self._organization_table)
+        name = identifier(self._settings.organizations.name)
+        whole = query.format(*parts, name, self._organization_condition, column.match)
+        return {column.load(key): _name(name) for key, name in self.database.rows(whole, (text, limit))}
+
     @property
     def _organization_name(self) -> sql.Composable:
         """Cut by the server, with one character more than is kept: so a cut one is told from a whole one."""

@@ -16,7 +16,7 @@ from opsconsole.access import Role
 from opsconsole.models import User
 from opsconsole.search import LONGEST, numbered
 from sync.models import SkippedOrganization, SkipReason, StagedOrganization
-from tests.company import EstateWriter
+from tests.company import Company, EstateWriter
 from tests.monitoring.alerting import run_failed
 from tests.sync.jobs import make_job
 from tests.web.sync_rows import HOSTILE, MOST_QUERIES, client_of, make_batch, make_drift
@@ -74,6 +74,30 @@ def test_an_id_that_nobody_has_met_can_be_compared_by_hand(use_estate: EstateWri
     assert f"/sync/by-hand/?organization={key}" in page
     assert f"/sync/by-hand/?ids={key}" in page
     assert key in found_page(f"/sync/by-hand/?ids={key}")
+
+
+def test_ids_inside_of_a_link_that_the_estate_does_not_name_or_of_a_line_of_a_log(use_estate: EstateWriter) -> None:
+    organization, task = str(uuid4()), str(uuid4())
+    page = found(f"https://app.example.com/o/{organization}/tasks/{task.upper()}?tab=1")
+    assert f"/sync/by-hand/?organization={organization}" in page
+    assert f"/sync/by-hand/?ids={task}" in page
+    job = make_job()
+    make_drift(job, task_id=task)
+    assert found(f"03:10 ERROR task={task}: stale") == f"/sync/jobs/{job.pk}/drift/?task={task}"
+    assert "Nothing was found" in found(" and ".join(f"{uuid4()}" for _ in range(4)))
+
+
+def test_a_customer_whom_no_job_has_met_is_found_by_name_in_the_source(
+    company: Company, use_estate: EstateWriter
+) -> None:
+    key = company.organizations()[0]
+    company.in_source("UPDATE organizations SET name = %s WHERE id = %s", "100% Quayside_Logistics", key)
+    page = found("quayside_l")
+    assert f"/sync/by-hand/?organization={key}" in page
+    assert "100% Quayside_Logistics" in page
+    assert "Nothing was found" in found("quaysideXl")
+    make_job(organization_id=str(key), organization_name="100% Quayside_Logistics")
+    assert f"/sync/by-hand/?organization={key}" not in found("quayside_l")
 
 
 def found_page(address: str) -> str:
