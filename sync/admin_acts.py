@@ -140,7 +140,7 @@ def _batch_action(name: str, act: batch_acts.Act, needed: Permission) -> Action:
             return None
         content = {
             **model_admin.admin_site.each_context(request),
-            "title": f"{act.verb} {len(batches)} batch{'' if len(batches) == 1 else 'es'}?",
+            "title": f"{act.verb} {counted(len(batches), 'batch', 'batches')}?",
             "opts": model_admin.model._meta,
             "verb": act.verb,
             "follows": act.follows,

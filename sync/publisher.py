@@ -32,6 +32,7 @@ from opsconsole.estate import model
 from opsconsole.kafka_client import client_settings
 from opsconsole.kafka_login import check_login
 from opsconsole.keys import Key
+from opsconsole.words import counted
 from sync.engine.messages import Message
 from sync.partitioning import KeyPartitioner
 
@@ -227,7 +228,7 @@ class Publisher(Closing):
                 return NotAllowedError(f"{self._place} refuses messages on topic {self._kafka.topic}: {_say(error)}.")
         timeout = self._kafka.delivery_timeout
         return PublishError(
-            f"{self._place} did not acknowledge all of {total} messages on topic {self._kafka.topic} "
+            f"{self._place} did not acknowledge all of {counted(total, 'message')} on topic {self._kafka.topic} "
             f"within {timeout:g} s: {_say(next(iter(failures.values())))}."
         )
 

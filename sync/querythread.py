@@ -19,6 +19,7 @@ from psycopg import errors
 
 from opsconsole import estate
 from opsconsole.errors import ConsoleError
+from opsconsole.words import counted
 from sync.models import AffectedRow, Job, JobKind, JobState, QueryRun, RunState
 from sync.operations.affected import AffectedQuery, affected_organizations
 from sync.source import AffectedOrganization, open_source
@@ -107,7 +108,7 @@ def _judged(run_id: int, error: ConsoleError) -> tuple[RunState, str]:
         return RunState.CANCELLED, ""
     _note_last_checks(run_id)
     timeout = estate.current().source.statement_timeout
-    found = f"{run.organizations:,} organizations were found before that"
+    found = f"{counted(run.organizations, 'organization')} found before that"
     return RunState.CUT_OFF, f"Cut off after {timeout:g} s by the source's statement timeout: {found}. {_INCOMPLETE}"
 
 

@@ -33,8 +33,8 @@ def settle_jobs(lost: Lost, now: datetime) -> list[str]:
         .values_list("pk", flat=True)
     )
     return [
-        f"{number(len(held))} jobs were running: they go on from their checkpoints.",
-        f"{number(active)} jobs are to be done; one that was done since is done once more, which does no harm.",
+        f"Jobs that were running: {number(len(held))}; each goes on from its checkpoint.",
+        f"Jobs to be done: {number(active)}; one that was done since is done once more, which does no harm.",
         *_of_batches([str(one) for one in going_on[: BATCHES_NAMED + 1]]),
     ]
 

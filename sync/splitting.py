@@ -21,6 +21,7 @@ from opsconsole.errors import OutsideDataError
 from opsconsole.estate.model import Check as Limits
 from opsconsole.keys import Key, restore_key
 from opsconsole.postgres import table_identifier
+from opsconsole.words import counted
 from sync.ledger import Ledger
 from sync.models import Job, JobKind, JobRange
 from sync.session import Session
@@ -36,7 +37,7 @@ def ensure_ranges(job: Job, ledger: Ledger, session: Session, expected: int) -> 
     """How many ranges the job has: those of an earlier attempt, or new ones where it is large and nothing of it is
     walked yet; 0 where it is walked in one."""
     if job.fence > 1 and (found := job.ranges.count()):  # the first attempt cannot have any
-        ledger.note(f"Going on with {job.ranges.unfinished().count()} of {found} ranges.")
+        ledger.note(f"Going on with {job.ranges.unfinished().count()} of {counted(found, 'range')}.")
         return found
     if not _worth_splitting(job, session.settings.check, expected):
         return 0

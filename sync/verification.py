@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
+from opsconsole.words import counted
 from sync.control import Control
 from sync.engine.compare import Published
 from sync.ledger import Ledger
@@ -70,7 +71,8 @@ class Verifier:
     def _give_up(self, left: int) -> None:
         self._ledger.mark_pending(Verification.UNRESOLVED)
         self._ledger.note(
-            f"{left:,} tasks were published but the index still differs: is the indexer running?", EventLevel.WARNING
+            f"{counted(left, 'task')} published, but the index still differs: is the indexer running?",
+            EventLevel.WARNING,
         )
 
     def _pending_pages(self) -> Iterator[Sequence[Published]]:

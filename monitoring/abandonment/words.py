@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from monitoring.abandonment.evaluator import Hold
 from monitoring.abandonment.facts import Trouble
 from monitoring.abandonment.models import TrackedTask
-from opsconsole.words import number, utc
+from opsconsole.words import counted, utc
 
 DAY = timedelta(days=1)
 
@@ -30,9 +30,9 @@ HOLDS = {
 def long(time: timedelta) -> str:
     """`14 days`, `1 day`, `5 hours`, `less than an hour`."""
     if time >= DAY:
-        return f"{time // DAY} day{'s' if time // DAY > 1 else ''}"
+        return f"{counted(time // DAY, 'day')}"
     hours = time // timedelta(hours=1)
-    return f"{hours} hour{'s' if hours > 1 else ''}" if hours else "less than an hour"
+    return f"{counted(hours, 'hour')}" if hours else "less than an hour"
 
 
 def title_of(task: TrackedTask, trouble: Trouble, now: datetime) -> str:
@@ -44,7 +44,7 @@ def said_of(task: TrackedTask, trouble: Trouble, now: datetime) -> str:
     memory = task.remembered
     if trouble is Trouble.IDLE:
         return f"no data for {long(memory.quiet_for(now))}"
-    restarted = f", restarted {number(task.restarted)} times" if task.restarted else ""
+    restarted = f", restarted {counted(task.restarted, 'time')}" if task.restarted else ""
     return f"failing for {long(memory.failing_for(now))}{restarted}"
 
 

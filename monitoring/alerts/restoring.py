@@ -7,14 +7,14 @@ from datetime import datetime
 from monitoring.alerts.models import Notification
 from monitoring.alerts.operations.delivery import LEASE
 from opsconsole.restoring import Lost, Release, on_release, on_restore
-from opsconsole.words import number
+from opsconsole.words import counted, number
 
 
 @on_restore
 def hold_messages(lost: Lost, now: datetime) -> list[str]:
     Notification.objects.free_lost(now + LEASE)
     waiting = Notification.objects.waiting().count()
-    return [f"{number(waiting)} messages waited then. They are held until --release, and so are all new ones."]
+    return [f"Messages that waited then: {number(waiting)}. They are held until --release, and so are all new ones."]
 
 
 @on_release
@@ -27,4 +27,4 @@ def let_go_of_messages(lost: Lost, which: Release, now: datetime) -> list[str]:
         Release.NONE: waiting.withdraw,
     }[which]()
     left = Notification.objects.waiting().count()
-    return [f"{number(withdrawn)} messages are withdrawn, {number(left)} leave now or when they are due."]
+    return [f"{counted(withdrawn, 'message')} withdrawn; to leave now or when due: {number(left)}."]

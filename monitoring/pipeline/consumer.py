@@ -21,6 +21,7 @@ from opsconsole.closing import Closing
 from opsconsole.errors import ConsoleError
 from opsconsole.estate.model import Kafka
 from opsconsole.tones import Tone
+from opsconsole.words import counted
 from sync.lag import UNKNOWN, Group, LagReader, PartitionLag
 
 SUBJECT = "lag"
@@ -173,7 +174,7 @@ def judge(
     """What the lag means, as a tone and a sentence. Pure."""
     if lag is None:
         return Tone.PROBLEM, error or "Nothing is known of the consumer group yet."
-    behind = f"{lag:,} message{'' if lag == 1 else 's'} behind"
+    behind = f"{counted(lag, 'message')} behind"
     if members == 0 and lag:
         return (
             Tone.PROBLEM,

@@ -12,7 +12,7 @@ from django.urls import reverse
 from monitoring.pipeline.models import CanaryRound
 from opsconsole.times import Window
 from opsconsole.tones import Tone
-from opsconsole.words import utc
+from opsconsole.words import counted, utc
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ def drift_now(limit: int) -> Drift:
         return Drift(newest, Tone.PROBLEM, f"The last sample could not be compared: {newest.error}")
     if newest.differing <= limit:
         rest = f", {newest.differing} differ, within the limit of {limit}" if newest.differing else ", none differs"
-        return Drift(newest, Tone.FINE, f"{newest.compared:,} tasks compared{rest}.")
+        return Drift(newest, Tone.FINE, f"{counted(newest.compared, 'task')} compared{rest}.")
     return _bad(newest, limit)
 
 
@@ -48,9 +48,9 @@ def _bad(newest: CanaryRound, limit: int) -> Drift:
     sums = bad.aggregate(since=Min("at"), start=Min("window_from"), end=Max("window_to"))
     window = Window(sums["start"], sums["end"]) if sums["start"] and sums["end"] else None
     more = "" if newest.whole else "at least "
-    where = f"{more}{newest.found:,} tasks of {newest.organizations:,} organizations found"
+    where = f"{more}{counted(newest.found, 'task')} of {counted(newest.organizations, 'organization')} found"
     sentence = (
-        f"{newest.differing:,} of {newest.compared:,} sampled tasks differ between source and index; {where}."
+        f"{newest.differing:,} of {counted(newest.compared, 'sampled task')} differ between source and index; {where}."
         " Customers may see completed tasks as active. Find the affected organizations and stage them."
     )
     return Drift(newest, Tone.PROBLEM, sentence, sums["since"], window)

@@ -115,7 +115,7 @@ def needs(depth: int, oldest: float | None, limits: QueueLimits) -> list[str]:
     """Which limits a queue is above, in words; none where it is within. Pure."""
     found = []
     if depth > limits.depth:
-        found.append(f"{depth:,} messages wait, the limit is {limits.depth:,}")
+        found.append(f"{words.counted(depth, 'message')} waiting, the limit is {limits.depth:,}")
     if oldest is not None and oldest > limits.age:
         found.append(f"the oldest waits for {words.duration(oldest)}, the limit is {words.duration(limits.age)}")
     return found

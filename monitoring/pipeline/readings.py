@@ -71,7 +71,7 @@ def lag(now: datetime) -> Reading:
         tone=tone if recent else Tone.WAITING,
         sentence=sentence,
         address=reverse("pipeline:lag"),
-        limit=f"{limit:,} messages",
+        limit=words.counted(limit, "message"),
         limit_value=limit,
     )
 

@@ -55,7 +55,7 @@ def find_stuck(queues: Sequence[QueueLook], jobs: Sequence[JobLook], stuck_after
 def _queue(queue: QueueLook, stuck_after: float) -> Finding | None:
     if not queue.depth:
         return None
-    waiting = f"{queue.depth:,} message{'s' if queue.depth > 1 else ''} in {queue.name}"
+    waiting = f"{words.counted(queue.depth, 'message')} in {queue.name}"
     if queue.paused:
         return Finding(Tone.WAITING, f"{waiting}, which is paused.", queue=queue.name)
     if not queue.listening:
@@ -63,12 +63,12 @@ def _queue(queue: QueueLook, stuck_after: float) -> Finding | None:
     old = queue.oldest is not None and queue.oldest > stuck_after
     if old and queue.went == 0 and queue.seconds >= stuck_after:
         because = (
-            f"all {queue.busy} workers are busy with other work"
+            f"{queue.busy} of {words.counted(queue.listening, 'worker')} busy with other work"
             if queue.busy >= queue.listening
-            else f"{queue.listening - queue.busy} of {queue.listening} workers are free: restart them"
+            else f"{queue.listening - queue.busy} of {words.counted(queue.listening, 'worker')} free: restart them"
         )
         span = words.duration(queue.seconds)
-        return Finding(Tone.PROBLEM, f"{waiting}, none taken in the last {span}, while {because}.", queue=queue.name)
+        return Finding(Tone.PROBLEM, f"{waiting}, none taken in the last {span}, with {because}.", queue=queue.name)
     return None
 
 

@@ -123,7 +123,7 @@ def record_snapshot(parameters: Mapping[str, Any], run: Run, log: Log) -> str:
     snapshot = take(source, timezone.now())
     if snapshot.error:
         raise UnavailableError(snapshot.error)
-    return f"{source.label}: {sum(snapshot.counts.values()):,} records counted."
+    return f"{source.label}: {counted(sum(snapshot.counts.values()), 'record')} counted."
 
 
 def _verify_nothing(parameters: Mapping[str, Any]) -> None:

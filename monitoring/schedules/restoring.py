@@ -20,7 +20,7 @@ from opsconsole.due import next_due
 from opsconsole.estate.model import CatchUp
 from opsconsole.inserting import insert_new
 from opsconsole.restoring import FENCES, Lost, on_restore
-from opsconsole.words import number
+from opsconsole.words import counted, number
 
 PER_SLICE = 500
 
@@ -35,9 +35,9 @@ def settle_runs(lost: Lost, now: datetime) -> list[str]:
     Run.objects.active().outdate(FENCES)
     due = sum(_become_unknown(job, lost, cause) for job in ScheduledJob.objects.filter(enabled=True).order_by("pk"))
     return [
-        f"{number(calls)} calls of other systems were under way: unknown, for somebody to run again or to ignore.",
-        f"{number(due)} runs fell due in the lost time and may have run: unknown, too (Missed runs).",
-        f"{number(len(again))} of the console's own operations were running: they are started again.",
+        f"Calls of other systems under way: {number(calls)}; unknown, for somebody to run again or to ignore.",
+        f"Runs due in the lost time, which may have run: {number(due)}; unknown, too (Missed runs).",
+        f"Running operations of the console's own: {number(len(again))}; started again.",
     ]
 
 
@@ -76,7 +76,7 @@ def expect_pings_anew(lost: Lost, now: datetime) -> list[str]:
         Monitor.objects.bulk_update(monitors, STATE_FIELDS)
         moved += len(monitors)
     return [
-        f"{number(moved)} monitors are expected to ping again from {lost.until:%H:%M} UTC on; pings before are lost."
+        f"{counted(moved, 'monitor')} expected to ping again from {lost.until:%H:%M} UTC on; pings before are lost."
     ]
 
 

@@ -13,6 +13,7 @@ from opsconsole.demo.drift import count_drift
 from opsconsole.demo.processes import OwnerLock, end_all_leftovers, wait_until
 from opsconsole.demo.stack import Say, Stack, last_line
 from opsconsole.errors import UnavailableError
+from opsconsole.words import counted
 
 BATCH_SIZE = 10
 INDEXER_PATIENCE = 30.0
@@ -62,7 +63,7 @@ def do_main_job(stack: Stack, say: Say) -> Outcome:
     begun = time.monotonic()
     window = ("--from", stack.gap.window_from.isoformat(), "--to", stack.gap.window_to.isoformat())
     affected = [str(found["id"]) for found in _answer(stack, "affected_orgs", *window, "--json")["organizations"]]
-    say(f"{len(affected)} organizations had updates in the window.")
+    say(f"{counted(len(affected), 'organization')} had updates in the window.")
     _answer(stack, "stage_orgs", "-", "--json", given="\n".join(affected) + "\n")
     totals = _process_all(stack, len(affected), say)
     addresses = stack.servers.addresses
@@ -88,7 +89,7 @@ def _process_all(stack: Stack, staged: int, say: Say) -> dict[str, int]:
         for name in totals:
             totals[name] += int(batch["totals"][name])
         if not batch["jobs"]:
-            raise UnavailableError(f"{staged} organizations stayed staged: a batch took none of them.")
+            raise UnavailableError(f"{counted(staged, 'organization')} stayed staged: a batch took none of them.")
         staged -= len(batch["jobs"])
         say(f"Batch {batch['batch']}: {len(batch['jobs'])} organizations, {batch['totals']['drift']} out of sync.")
     return totals

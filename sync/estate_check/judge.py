@@ -8,6 +8,7 @@ from difflib import get_close_matches
 from opsconsole.estate.model import TableName
 from opsconsole.keys import KeyKind
 from opsconsole.postgres import name_parts
+from opsconsole.words import counted
 from sync.estate_check.catalog import IndexFacts, TableFacts
 from sync.estate_check.result import Result, ok, problem, warning
 
@@ -48,7 +49,7 @@ def judge_columns(name: str, table: TableName, wanted: Sequence[str], facts: Tab
     if not facts.readable:
         return problem(name, f"Table {shown(table)} may not be read by this role: GRANT SELECT on it.")
     types = ", ".join(f"{column} {facts.columns[column]}" for column in columns)
-    rows = f"about {facts.rows:,} rows" if facts.rows >= 0 else "never analysed"
+    rows = f"about {counted(facts.rows, 'row')}" if facts.rows >= 0 else "never analysed"
     return ok(name, f"Table {shown(table)} ({rows}) has {types}.")
 
 
@@ -146,10 +147,9 @@ def judge_visibility(name: str, table: TableName, facts: TableFacts) -> Result:
     known = facts.visibility
     if not known.pages or facts.is_view:
         return ok(name, f"Of {shown(table)} the server knows nothing yet: it was never vacuumed or analysed.")
-    share = f"{known.visible / known.pages:.0%} of the {known.pages:,} pages of {shown(table)}"
-    state = (
-        f"{share} were visible to all at the last look, and about {known.changed:,} rows changed since the last vacuum"
-    )
+    share = f"{known.visible / known.pages:.0%} of the {counted(known.pages, 'page')} of {shown(table)}"
+    changed = f"about {counted(known.changed, 'row')} changed since the last vacuum"
+    state = f"{share} were visible to all at the last look, and {changed}"
     if known.visible - known.changed >= known.pages * GOOD_VISIBILITY:
         return ok(name, f"{state}: what an index has is read from it alone.")
     if known.pages < WORTH_A_VACUUM:

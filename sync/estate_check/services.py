@@ -14,6 +14,7 @@ from kafka import KafkaAdminClient, errors
 from opsconsole.estate.model import Kafka
 from opsconsole.kafka_client import client_settings
 from opsconsole.kafka_login import LoginRefusedError, check_login
+from opsconsole.words import counted
 from sync.estate_check.result import Result, ok, problem, warning
 
 CONNECT_SECONDS = 5
@@ -39,7 +40,7 @@ def check_kafka(kafka: Kafka) -> Iterator[Result]:
         return
     try:
         brokers = len(admin.describe_cluster()["brokers"])
-        yield ok("kafka", f"{brokers} {'broker' if brokers == 1 else 'brokers'}, reached by {servers}.")
+        yield ok("kafka", f"{counted(brokers, 'broker')}, reached by {servers}.")
         yield _topic(kafka.topic, admin.describe_topics([kafka.topic]))
     except errors.KafkaError as error:
         yield problem("kafka", f"The broker at {servers} did not answer as needed: {_kind(error)}.")
@@ -55,9 +56,10 @@ def _topic(name: str, described: list[dict[str, Any]]) -> Result:
     leaderless = [entry for entry in partitions if entry.get("leader_id", entry.get("leader", 0)) == -1]
     if leaderless:
         return problem(
-            "kafka topic", f"Topic {name}: {len(leaderless)} of {len(partitions)} partitions have no leader."
+            "kafka topic",
+            f"Topic {name}: {len(leaderless)} of {counted(len(partitions), 'partition')} without a leader.",
         )
-    return ok("kafka topic", f"Topic {name} has {len(partitions)} partitions, each with a leader.")
+    return ok("kafka topic", f"Topic {name} has {counted(len(partitions), 'partition')}, each with a leader.")
 
 
 def _kind(error: Exception) -> str:

@@ -9,6 +9,7 @@ from django.db.models import Q
 from django.db.models.functions import Now
 
 from opsconsole.scoping import ScopedManager
+from opsconsole.words import counted
 from sync.models.batch import Batch, Mode
 from sync.models.states import ACTIVE_STATES, HELD_STATES, ORGANIZATION_KINDS, JobKind, JobState, Phase
 from sync.models.transitions import JobQuerySet
@@ -123,7 +124,7 @@ class Job(models.Model):
     @property
     def subject(self) -> str:
         """What it works on, for people: an organization's id, or how many tasks."""
-        return f"{len(self.task_ids)} tasks" if self.kind == JobKind.TASKS else self.organization_id
+        return counted(len(self.task_ids), "task") if self.kind == JobKind.TASKS else self.organization_id
 
 
 class OfJobManager(ScopedManager[M]):

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from opsconsole.words import counted
+
 ESTATE = "the estate"
 
 RESUME_SHARE = 0.8
@@ -86,7 +88,9 @@ def _lag(limits: Limits, figures: Figures, group: str, waiting: Cause | None) ->
         return Wait(Cause.LAG, f"the lag of the group {group} is not known: {figures.lag_error}", unknown=True)
     if figures.lag <= (resume_at(limit) if waiting is Cause.LAG else limit):
         return None
-    reason = f"the group {group} is {figures.lag:,} messages behind, the limit of {limits.lag_whose} is {limit:,}"
+    reason = (
+        f"the group {group} is {counted(figures.lag, 'message')} behind, the limit of {limits.lag_whose} is {limit:,}"
+    )
     return Wait(Cause.LAG, f"{reason} and it goes on at {resume_at(limit):,}")
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
 from opsconsole.errors import UnavailableError
+from opsconsole.words import counted
 from sync.control import AttemptStopped, Control
 from sync.ledger import Ledger
 from sync.models import EventLevel, Job
@@ -113,7 +114,9 @@ class Throttle:
 
     def _keep_pace(self, rates: Sequence[Rate]) -> None:
         """A rate is held for a whole walk: it is said once, and shown as long as it makes the job wait."""
-        text = " and ".join(f"{rate.per_second:,} messages a second, the rate of {rate.whose}" for rate in rates)
+        text = " and ".join(
+            f"{counted(rate.per_second, 'message')} a second, the rate of {rate.whose}" for rate in rates
+        )
         self._say_once(f"Publishing is held to {text}.")
         self._show(f"Publishing is held to {text}.")
 
@@ -130,8 +133,8 @@ class Throttle:
         """The chunk's drift rows are written when all of it has gone; an attempt that ends before leaves none."""
         if sent:
             self._ledger.note(
-                f"{sent:,} messages of the open chunk went out before the stop; they are not listed, and go out "
-                "again where the job goes on.",
+                f"{counted(sent, 'message')} of the open chunk went out before the stop: not listed, and sent again "
+                "where the job goes on.",
                 EventLevel.WARNING,
             )
 

@@ -64,5 +64,5 @@ def _decided(request: HttpRequest, plan: BatchPlan, typed: dict[str, str]) -> Ht
     except PlanChangedError as changed:
         messages.warning(request, f"{changed} It has to be asked for anew.")
         return redirect("sync:plan", changed.plan.pk) if changed.plan else redirect("sync:approvals")
-    messages.success(request, f"Approved: batch {batch.pk} is queued.")
+    messages.success(request, f"Approved: batch {batch.pk} was queued.")
     return redirect("sync:batch", batch.pk)

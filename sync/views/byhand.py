@@ -114,7 +114,7 @@ def sync_tasks(request: HttpRequest) -> HttpResponse:
     if start.is_valid():
         with refused_into(start):
             job = byhand.sync_previewed(start.cleaned_data["ids"], actor_of(request), start.cleaned_data["reason"])
-            messages.success(request, f"Job {job.pk} is queued: {job.subject}.")
+            messages.success(request, f"Job {job.pk} was queued: {job.subject}.")
             return redirect("sync:job", job.pk)
     form = TasksForm(request.POST)
     preview = None
@@ -143,7 +143,7 @@ def sync_window(request: HttpRequest) -> HttpResponse:
                 actor_of(request),
                 reason=values["reason"],
             )
-            messages.success(request, f"Job {job.pk} is queued in mode {job.mode}.")
+            messages.success(request, f"Job {job.pk} was queued in mode {job.mode}.")
             return redirect("sync:job", job.pk)
     form = WindowForm(request.POST)
     preview, _ = _window_preview(form)

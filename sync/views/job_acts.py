@@ -5,7 +5,6 @@ from __future__ import annotations
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, redirect, render
-from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST
 
 from opsconsole.access import Scoping, requires
@@ -33,7 +32,7 @@ def end_job(request: HttpRequest, number: int, step: Step) -> HttpResponse:
             state = climb(job, step, actor_of(request), form.cleaned_data["reason"], fence=fence)
             messages.success(request, _ended(job, step, state))
             return redirect("sync:job", job.pk)
-    content = {"job": job, "form": form, "step": step, "attempt": current_attempt(job), "now": timezone.now()}
+    content = {"job": job, "form": form, "step": step, "attempt": current_attempt(job)}
     return render(request, "sync/job_end.html", content, status=400 if form.errors else 200)
 
 

@@ -79,7 +79,7 @@ def _start(request: HttpRequest, plan: BatchPlan, typed: dict[str, Any]) -> Http
     except PlanChangedError as changed:
         messages.warning(request, str(changed))
         return redirect("sync:plan", changed.plan.pk) if changed.plan else redirect("sync:batch_new")
-    messages.success(request, f"Batch {batch.pk} is queued in mode {batch.mode}.")
+    messages.success(request, f"Batch {batch.pk} was queued in mode {batch.mode}.")
     return redirect("sync:batch", batch.pk)
 
 

@@ -172,7 +172,7 @@ def after(before: Before, servers: ServerAddresses, tmp_path: Path) -> Iterator[
     tool("pg_dump", "--format=custom", "--file", backup, here)
     the_lost_hour(before)
     with restored(servers, backup):
-        assert "2 jobs were running: they go on from their checkpoints." in settle(before.now - 10 * MINUTE)
+        assert "Jobs that were running: 2; each goes on from its checkpoint." in settle(before.now - 10 * MINUTE)
         first_rounds(before.now)
         yield before
 

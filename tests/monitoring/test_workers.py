@@ -133,9 +133,9 @@ class TestStuck:
         busy = QueueLook("default", 1, 900.0, 0, 310.0, 2, 2)
         first, second = find_stuck([free, busy], [], AFTER)
         assert first.sentence == (
-            "1,200 messages in high, none taken in the last 5 min, while 3 of 4 workers are free: restart them."
+            "1,200 messages in high, none taken in the last 5 min, with 3 of 4 workers free: restart them."
         )
-        assert second.sentence.endswith("while all 2 workers are busy with other work.")
+        assert second.sentence.endswith("with 2 of 2 workers busy with other work.")
 
 
 @pytest.mark.usefixtures("committed")

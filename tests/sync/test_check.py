@@ -150,7 +150,7 @@ class TestSync:
         assert set(Drift.objects.values_list("verification", flat=True)) == {Verification.UNRESOLVED}
         warning = job.events.filter(level=EventLevel.WARNING).first()
         assert warning is not None
-        assert "3 tasks were published but the index still differs" in warning.message
+        assert "3 tasks published, but the index still differs" in warning.message
 
     def test_an_absent_broker_is_retried_and_nothing_is_committed(
         self, company: Company, use_estate: EstateWriter, monkeypatch: pytest.MonkeyPatch

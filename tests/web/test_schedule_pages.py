@@ -93,7 +93,7 @@ class TestShown:
         job = make_scheduled_job("sweep")
         make_run(job)
         page = text_of("/schedules/jobs/sweep/")
-        assert "Duration of the last 1 runs: 1 min at most" in page
+        assert "Duration of the last 1 run: 1 min at most" in page
         assert '<td class="number">1 min</td>' in page
 
     def test_a_run_says_its_attempt_trigger_and_log(self) -> None:

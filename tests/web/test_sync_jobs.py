@@ -143,7 +143,7 @@ def test_live_part_is_the_pages_own_and_ends_with_the_job() -> None:
     Job.objects.update(state=JobState.DONE, ended_at=timezone.now())
     ended = client.get(f"/sync/jobs/{job.pk}/live/", headers={"Seen-State": "running"}).content.decode()
     assert "data-live" not in ended
-    assert ended.count('hx-swap-oob="true"') == 2, "badge and actions of the header"
+    assert ended.count('hx-swap-oob="true"') == 3, "badge and actions of the header, and the count on the tab"
 
 
 def test_job_of_tasks_shows_the_first_fifty() -> None:

@@ -10,6 +10,7 @@ from django.db.models.functions import Cast, Coalesce, Concat
 from django.urls import reverse
 
 from monitoring.alerts.conditions.condition import Condition, Gone, Watched
+from opsconsole.words import counted
 from sync.engine.values import Json
 from sync.models import Batch, BatchState, Job, JobKind, JobState, SkippedOrganization, SkipReason
 from sync.models.states import PROBLEM_STATES
@@ -80,7 +81,7 @@ def _batch(batch: Batch) -> Condition:
     bad = Job.objects.filter(batch=batch, state__in=PROBLEM_STATES).count()
     name = batch.name or f"Batch {batch.pk}"
     what = "is paused with" if batch.state == BatchState.PAUSED else "ended with"
-    title = f"{name} {what} {bad:,} job{'s' if bad > 1 else ''} that failed"
+    title = f"{name} {what} {counted(bad, 'job')} that failed"
     seen: dict[str, Json] = {"batch": batch.pk, "jobs": batch.size, "paused_because": batch.pause_reason}
     return Condition(f"{BATCH}{batch.pk}", title, reverse("sync:batch", args=[batch.pk]), seen)
 

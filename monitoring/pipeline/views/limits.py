@@ -14,6 +14,7 @@ from monitoring.pipeline.models import ChangedLimit
 from monitoring.pipeline.operations.limits import change_limits
 from opsconsole.access import requires
 from opsconsole.audit import actor_of
+from opsconsole.words import counted
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -22,7 +23,7 @@ def limits_page(request: HttpRequest) -> HttpResponse:
     form = LimitsForm(request.POST if request.method == "POST" else None, now=limits.current())
     if form.is_valid():
         changed = change_limits(form.values(), actor_of(request), form.cleaned_data["reason"])
-        said = f"{len(changed)} limit{'' if len(changed) == 1 else 's'} changed."
+        said = f"{counted(len(changed), 'limit')} changed."
         messages.success(request, said if changed else "Nothing was changed.")
         return redirect("pipeline:limits")
     content = {"form": form, "changed": ChangedLimit.objects.order_by("name")}

@@ -17,7 +17,7 @@ from monitoring.pipeline.tables import WorkerTable
 from monitoring.pipeline.views.queues import known
 from opsconsole.access import requires
 from opsconsole.audit import actor_of
-from opsconsole.words import number
+from opsconsole.words import counted
 
 
 @require_safe
@@ -62,7 +62,7 @@ def restart_all(request: HttpRequest, queue: str) -> HttpResponse:
 
     def act(reason: str) -> str:
         heard = operations.restart_all(queue, mine, actor_of(request), reason)
-        return f"{number(heard)} worker{'s' if heard > 1 else ''} of {queue} heard it and will end."
+        return f"{counted(heard, 'worker')} of {queue} heard it and will end."
 
     return ask_and_do(
         request,

@@ -12,6 +12,7 @@ from opsconsole.errors import UsageError
 from opsconsole.estate.model import RecordSource
 from opsconsole.keys import BadKeyError, parse_key
 from opsconsole.scope import OutsideScopeError
+from opsconsole.words import counted
 from sync.operations import staging
 
 MOST_ORGANIZATIONS = 10_000
@@ -29,7 +30,7 @@ def stage_records(source: RecordSource, ids: Sequence[str], actor: audit.Actor) 
         organizations = StuckRecords(table).organizations_of(keys)
     if not all(map(scope.current().allows_organization, organizations)):
         raise OutsideScopeError(
-            f"Of these {len(keys):,} records some belong to organizations outside what your groups are limited to. "
+            f"Of {counted(len(keys), 'record')}, some belong to organizations outside what your groups are limited to. "
             "Nothing was staged."
         )
     return _stage(organizations, source, actor)

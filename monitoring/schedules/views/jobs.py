@@ -19,7 +19,7 @@ from opsconsole.access import requires
 from opsconsole.charts import BarChart, bar_chart
 from opsconsole.downloads import csv_download
 from opsconsole.keyset import capped_count
-from opsconsole.words import duration, machine_time, utc
+from opsconsole.words import counted, duration, machine_time, utc
 
 CHART_RUNS = 50
 CSV_ROWS = 100_000
@@ -73,7 +73,7 @@ def chart_of(runs: Sequence[Run]) -> BarChart | None:
         return None
     longest = max(run.seconds or 0.0 for run in runs)
     bars = [(f"{utc(run.due_at)} UTC: {duration(run.seconds)}, {run.status.label}", run.seconds or 0.0) for run in runs]
-    return bar_chart(f"Duration of the last {len(runs)} runs: {duration(longest)} at most", bars)
+    return bar_chart(f"Duration of the last {counted(len(runs), 'run')}: {duration(longest)} at most", bars)
 
 
 @require_safe

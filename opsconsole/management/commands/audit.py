@@ -10,6 +10,7 @@ from django.utils import timezone
 from opsconsole.auditing import chain, retention
 from opsconsole.commands import ConsoleCommand, add_reason
 from opsconsole.errors import UsageError
+from opsconsole.words import counted
 
 HASH_LENGTH = 64
 
@@ -31,7 +32,10 @@ class Command(ConsoleCommand):
 
     def _verify(self, expect: str) -> dict[str, Any]:
         verdict = chain.verify(read_head(expect) if expect else None)
-        said = verdict.broken or f"The audit log is whole: {verdict.checked:,} entries. Its head is {verdict.head}"
+        said = (
+            verdict.broken
+            or f"The audit log is whole: {counted(verdict.checked, 'entry', 'entries')}. Its head is {verdict.head}"
+        )
         self.say(said)
         return {
             "failed": bool(verdict.broken),
@@ -42,7 +46,7 @@ class Command(ConsoleCommand):
 
     def _cut(self, options: dict[str, Any]) -> dict[str, Any]:
         done = retention.cut(options["keep_days"], self.actor(options), options["reason"], timezone.now())
-        self.say(f"{done.entries:,} entries removed.")
+        self.say(f"{counted(done.entries, 'entry', 'entries')} removed.")
         return {"removed": done.entries, "up_to": done.head.position if done.head else None}
 
 

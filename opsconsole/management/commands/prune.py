@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from opsconsole import retention
 from opsconsole.commands import ConsoleCommand, add_reason
+from opsconsole.words import counted
 
 
 class Command(ConsoleCommand):
@@ -38,4 +39,4 @@ def kept_for(one: retention.Kind) -> str:
     """In words, with the setting that says so."""
     if one.days is None:
         return "removed when they are of no use any more"
-    return f"{one.days} days ({one.setting})" if one.days else f"for ever ({one.setting})"
+    return f"{counted(one.days, 'day')} ({one.setting})" if one.days else f"for ever ({one.setting})"

@@ -9,6 +9,7 @@ from django.core.management.base import CommandParser
 
 from opsconsole import audit, estate
 from opsconsole.commands import ConsoleCommand
+from opsconsole.words import counted
 from sync.models import Batch, BatchOrder, BatchState, Job, JobState, Mode
 from sync.operations import batches
 from sync.operations.batches import BatchOptions
@@ -59,7 +60,8 @@ class Command(ConsoleCommand):
             sums = batches.totals(batch)
             left = batch.jobs.active().count()
             self.show_progress(
-                f"{left} jobs left; {sums.scanned:,} scanned, {sums.drift:,} out of sync, {sums.published:,} published"
+                f"{counted(left, 'job')} left; {sums.scanned:,} scanned, {sums.drift:,} out of sync, "
+                f"{sums.published:,} published"
             )
             time.sleep(POLL_SECONDS)
             batches.advance(batch.pk)

@@ -13,6 +13,7 @@ from opsconsole.commands import ConsoleCommand, add_reason
 from opsconsole.csvfile import csv_lines
 from opsconsole.errors import UsageError
 from opsconsole.keys import KeyKind
+from opsconsole.words import counted
 from sync.operations.ids import decode
 from sync.operations.skipfile import COLUMNS, MOST_CHARACTERS, cells_of
 from sync.operations.skipimport import ImportPlan, apply_import, plan_import
@@ -55,7 +56,7 @@ class Command(ConsoleCommand):
                 file.writelines(lines)
         except OSError as error:
             raise UsageError(f"The file {name!r} cannot be written: {error}.") from error
-        self.say(f"{total:,} entries written.")
+        self.say(f"{counted(total, 'entry', 'entries')} written.")
         return {"written": total}
 
     def _import(self, options: dict[str, Any]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from django.db.models.functions import Now
 from opsconsole import audit
 from opsconsole.api.models import ApiToken
 from opsconsole.errors import UsageError
+from opsconsole.words import counted
 from sync.models import Approval, Batch, BatchPlan, Mode
 from sync.operations.batches.plan import PlanChangedError, PlanContents, contents_of, find_plan, make_plan
 
@@ -29,7 +30,7 @@ def require_approved(plan: BatchPlan, contents: PlanContents) -> None:
     """Raises ApprovalNeededError."""
     if needs_approval(contents) and plan.approval != Approval.APPROVED:
         raise ApprovalNeededError(
-            f"This publishes for {contents.reach:,} organizations: a second person has to approve it. "
+            f"This publishes for {counted(contents.reach, 'organization')}: a second person has to approve it. "
             "Ask for that on the plan's page, or by the API."
         )
 

@@ -15,7 +15,7 @@ from opsconsole import audit, scope
 from opsconsole.errors import ConsoleError, UsageError
 from opsconsole.scope import OutsideScopeError
 from opsconsole.times import Window
-from opsconsole.words import some_of
+from opsconsole.words import counted, some_of
 from sync.models import BatchOrder, BatchPlan, BatchRelation, Mode, StagedOrganization
 from sync.operations.batches.options import BatchOptions
 from sync.operations.batches.selection import Origin, Selection, choose, count_staged_tasks, count_tasks
@@ -54,10 +54,9 @@ class PlanContents:
         """Raises UsageError unless the number of organizations was typed, where it has to be."""
         wanted = self.confirmation
         if wanted and "".join(typed.split()).replace(",", "") != wanted:
-            tasks = "" if self.reach_tasks is None else f" with {self.reach_tasks:,} tasks"
-            raise UsageError(
-                f"This sets off {self.reach:,} organizations{tasks}; type that number, {wanted}, to confirm it."
-            )
+            reach = counted(self.reach, "organization")
+            tasks = "" if self.reach_tasks is None else f" with {counted(self.reach_tasks, 'task')}"
+            raise UsageError(f"This sets off {reach}{tasks}; type that number, {wanted}, to confirm it.")
 
 
 class PlanChangedError(UsageError):

@@ -14,6 +14,7 @@ from opsconsole import estate
 from opsconsole.errors import UnavailableError
 from opsconsole.keys import restore_key
 from opsconsole.times import Window
+from opsconsole.words import counted
 from sync.models import BatchOrder, BatchRelation, Job, Mode, SkippedOrganization, StagedOrganization
 from sync.models.states import ACTIVE_STATES, ORGANIZATION_KINDS
 from sync.operations.batches.options import BatchOptions
@@ -143,8 +144,8 @@ def count_staged_tasks(options: BatchOptions) -> None:
         cursor.execute(_STORE_COUNTS, [list(counts), list(counts.values())])
     if by_size and len(counts) < len(uncounted):
         raise UnavailableError(
-            f"The source counted the tasks of {len(counts):,} of {len(uncounted):,} organizations in time, and an "
-            "order by size needs them all. Try again: what is counted is kept."
+            f"The source counted the tasks of {len(counts):,} of {counted(len(uncounted), 'organization')} in time, "
+            "and an order by size needs them all. Try again: what is counted is kept."
         )
 
 
