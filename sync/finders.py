@@ -62,9 +62,9 @@ def _organization(key: str, text: str) -> Iterator[Hit]:
     if not text.isdigit():
         address = f"{reverse('sync:by_hand')}?{asked}"
         yield Hit(
-            "organization",
-            f"Compare {key}",
-            "A window of the organization with this id, by hand.",
+            "by hand",
+            f"Compare organization {key}",
+            "A window of its tasks, in source and index.",
             address,
             exact=False,
         )
