@@ -212,7 +212,9 @@ class Check:
         return sum(len(look.judgement.findings) for look, _ in self._under_way) >= WRITTEN_TOGETHER
 
     def _make_room(self, messages: int) -> None:
-        """What is under way is what a crash repeats: never more messages than a chunk has rows."""
+        """What is under way is what a crash repeats: never more messages than a chunk has rows. A report has none."""
+        if self._job.mode == Mode.REPORT:
+            return
         most = self._limits.chunk_rows
         while self._under_way and messages + sum(len(look.judgement.findings) for look, _ in self._under_way) > most:
             self._commit_first()

@@ -48,6 +48,7 @@ def _marking(which: str) -> sql.Composed:
 _MARK_THESE, _MARK_PENDING = _marking("%s"), _marking(_PENDING_OF_JOB)
 
 NULL = r"\N"
+_ABSENT = NULL, NULL, NULL
 _PENDING, _NONE, _REFUSED = (one.value for one in (Verification.PENDING, Verification.NONE, Verification.REFUSED))
 
 
@@ -204,7 +205,7 @@ class Ledger:
         if not chunk.findings:
             return
         now = timezone.now().isoformat()
-        without = _REFUSED if chunk.receipts else _NONE
+        without = f"{NULL}\t{NULL}\t{NULL}\t{_REFUSED if chunk.receipts else _NONE}"
         receipts = chunk.receipts or [None] * len(chunk.findings)
         rows = "".join(
             _drift_row(self.job_id, finding, receipt, now, without)
@@ -229,24 +230,23 @@ def _commit_lazily() -> None:
 def _drift_row(job_id: int, finding: Finding, receipt: Receipt | None, now: str, without: str) -> str:
     """The values of `_DRIFT_COLUMNS` as a line of COPY's text format. `without` a receipt is how it stands then."""
     source, index = finding.source, finding.index
-    mine, my_version, moment = (NULL, NULL, NULL) if source is None else _side(source)
-    theirs, their_version, _ = (NULL, NULL, NULL) if index is None else _side(index)
-    sent = (
-        f"{receipt.partition}\t{receipt.offset}\t{now}\t{_PENDING}" if receipt else f"{NULL}\t{NULL}\t{NULL}\t{without}"
-    )
+    mine, my_version, moment = _ABSENT if source is None else _side(source)
+    theirs, their_version, _ = _ABSENT if index is None else _side(index)
+    sent = f"{receipt.partition}\t{receipt.offset}\t{now}\t{_PENDING}" if receipt else without
     return (
-        f"{job_id}\t{copied(finding.task_id)}\t{finding.kind.value}\t{_array(finding.fields)}\t{mine}\t{theirs}"
+        f"{job_id}\t{copied(finding.task_id)}\t{finding.kind._value_}\t{_array(finding.fields)}\t{mine}\t{theirs}"
         f"\t{my_version}\t{their_version}\t{moment}\t{sent}\n"
     )
 
 
 def _side(state: State) -> tuple[str, int | str, str]:
     """The compared values as JSON, which holds no tab and no line's end; version; time of update."""
-    version = NULL if state.version is None else state.version
-    if state.deleted:
-        return NULL, version, state.updated_at or NULL
-    values = f'{{{state.fields},"{ORGANIZATION_FIELD}":{state.organization}}}'
-    return values.replace("\\", "\\\\") if "\\" in values else values, version, state.updated_at or NULL
+    fields, organization, version, moment, deleted = state
+    number = NULL if version is None else version
+    if deleted:
+        return NULL, number, moment or NULL
+    values = f'{{{fields},"{ORGANIZATION_FIELD}":{organization}}}'
+    return values.replace("\\", "\\\\") if "\\" in values else values, number, moment or NULL
 
 
 def copied(text: str) -> str:

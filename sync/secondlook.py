@@ -12,16 +12,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from psycopg import sql
-
 from opsconsole.keys import Key, KeyKind, restore_key
-from opsconsole.postgres import identifier
 from sync.engine.compare import Judgement, Published, caught_up, judge
 from sync.engine.rows import Side
 from sync.engine.texts import KEY, TEXT_KINDS, WRITTEN_BY_SERVER, TextRow, TextShape, judge_texts
-from sync.hashing import HashClass, value_of
-from sync.packing import KEY_CLASS, PackedPair
-from sync.taskrows import BATCH_KEYS, TaskRows
+from sync.packing import PackedPair
+from sync.taskrows import TaskRows
+from sync.tasktexts import TaskTexts
 
 
 class Judge(Protocol):
@@ -58,73 +55,6 @@ class ByValue:
         theirs, mine = self.index.by_keys(keys), self.source.by_keys(keys)
         pairs = zip(published, keys, strict=True)
         return [one.drift_id for one, key in pairs if caught_up(one, mine.get(key), theirs.get(key))]
-
-
-_ISO = """CASE WHEN {c} >= '0001-01-01' AND {c} < '10000-01-01'
- THEN to_char({c}, 'YYYY-MM-DD"T"HH24:MI:SS.US"+00:00"') ELSE {c}::text END"""
-_QUOTED_ISO = f"'\"' || {_ISO} || '\"'"
-_WRITTEN = {
-    HashClass.TEXT: "to_json({c}::text)::text",
-    HashClass.INTEGER: "{c}::text",
-    HashClass.BOOLEAN: "{c}::text",
-    HashClass.UUID: "'\"' || {c}::text || '\"'",
-    HashClass.DATE: "'\"' || {c}::text || '\"'",
-    HashClass.INSTANT: _QUOTED_ISO,
-    HashClass.TIMESTAMP: _QUOTED_ISO,
-}
-"""How the server writes a value of each kind as `sync.engine.values.to_json` does, but for NULL. The others come as
-their text."""
-
-
-def _written(hash_class: HashClass, column: sql.Composable) -> sql.Composable:
-    if hash_class not in _WRITTEN:
-        return sql.SQL("({})::text").format(column)
-    return sql.SQL(f"COALESCE({_WRITTEN[hash_class]}, 'null')").format(c=column)
-
-
-class TaskTexts:
-    """One side's tasks as `TextRow`s, on the connection of `tasks`. `classes` are those of the compared columns."""
-
-    def __init__(self, tasks: TaskRows, classes: Sequence[HashClass]) -> None:
-        shape = tasks.shape
-        task, self._owner = tasks.keys
-        nothing = sql.SQL("NULL")
-        key = value_of(KEY_CLASS[shape.id_kind], task.match)
-        moment = sql.SQL(_ISO).format(c=sql.SQL("({}::timestamptz)").format(identifier(shape.updated_at)))
-        texts = [
-            sql.SQL("({})::text").format(key),
-            sql.SQL("({})::text").format(self._owner.match),
-            sql.SQL("({})::text").format(identifier(shape.version)) if shape.version else nothing,
-            moment if shape.updated_at else nothing,
-            tasks.deleted,
-            *(_written(one, identifier(name)) for one, name in zip(classes, shape.values, strict=True)),
-        ]
-        self._query = sql.SQL("SELECT {} FROM {} WHERE {} = ANY({}) AND {}").format(
-            sql.SQL(", ").join(texts), tasks.table, task.match, task.given("keys"), tasks.condition
-        )
-        self._query_at_home = sql.SQL("{} AND {} = %(home)s").format(self._query, self._owner.match)
-        self._tasks = tasks
-
-    def by_keys(self, keys: Sequence[str], home: Key | None = None) -> list[TextRow]:
-        """The rows with these keys, whatever organization they belong to now; one or two queries for each 5,000 keys.
-
-        Nearly all belong to `home`, where the index over organization and key, which the walk needs anyhow, has all
-        that is asked for; only for the others the table itself is read.
-        """
-        rows: list[TextRow] = []
-        for start in range(0, len(keys), BATCH_KEYS):
-            batch = keys[start : start + BATCH_KEYS]
-            if home is not None:
-                found = self._ask(self._query_at_home, batch, home=self._owner.dump(home))
-                rows += found
-                known = {row[KEY] for row in found}
-                batch = [key for key in batch if key not in known]
-            if batch:
-                rows += self._ask(self._query, batch)
-        return rows
-
-    def _ask(self, query: sql.Composed, keys: Sequence[str], **values: object) -> list[TextRow]:
-        return self._tasks.database.rows(query, {"keys": self._tasks.keys[0].array(keys), **values})
 
 
 class ByText:

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import cached_property, lru_cache
+from itertools import compress
+from operator import ne
 from typing import Any, TypeAlias
 
 from sync.engine.compare import ORGANIZATION_FIELD, Judgement, Published, is_newer
@@ -31,10 +33,9 @@ WRITTEN_LATELY = 256
 
 TextRow: TypeAlias = tuple[Any, ...]
 """One task as its server wrote it: key, organization, version (or None), time of update (or None), whether deleted, and
-from `VALUES` on the compared values, each as its `TextKind` says.
+the tuple of the compared values, each as its `TextKind` says.
 
-A time is ISO 8601 in UTC with microseconds, as `to_json` writes it; what Python's datetime does not hold (`infinity`,
-years beyond 9999 or before Christ) is the server's own text. A plain tuple: they come by the hundred thousand.
+A time is ISO 8601 in UTC with microseconds, as `to_json` writes it. A plain tuple: they come by the hundred thousand.
 """
 
 KEY, ORGANIZATION, VERSION, UPDATED_AT, DELETED, VALUES = range(6)
@@ -103,10 +104,9 @@ class TextShape:
     def differing(self, mine: TextRow, theirs: TextRow) -> tuple[str, ...]:
         """Names of the compared fields that differ."""
         fields: tuple[str, ...] = ()
-        values, others = mine[VALUES:], theirs[VALUES:]
+        values, others = mine[VALUES], theirs[VALUES]
         if values != others:
-            compared = zip(self.names, values, others, strict=True)
-            fields = tuple([name for name, one, other in compared if one != other])
+            fields = tuple(compress(self.names, map(ne, values, others)))
             if self._may_mean_the_same:
                 fields = self._really_differing(fields, values, others)
         if mine[ORGANIZATION] != theirs[ORGANIZATION] and not agree(
@@ -134,20 +134,27 @@ class TextShape:
             self._version(theirs, self.versions_from_time[1]), published
         )
 
-    def source_state(self, row: TextRow) -> State:
-        return self._state(row, self.versions_from_time[0])
+    @cached_property
+    def source_state(self) -> Callable[[TextRow], State]:
+        return self._writer(self.versions_from_time[0])
 
-    def index_state(self, row: TextRow) -> State:
-        return self._state(row, self.versions_from_time[1])
+    @cached_property
+    def index_state(self) -> Callable[[TextRow], State]:
+        return self._writer(self.versions_from_time[1])
 
-    def _state(self, row: TextRow, version_from_time: bool) -> State:
-        values, moment = row[VALUES:], row[UPDATED_AT]
-        if self._to_write:
-            values = self._written(values)
-        if moment is not None and moment[DATE_END : DATE_END + 1] != "T":
-            moment = beyond_datetime(moment)
-        organization = self.written_organization(row[ORGANIZATION])
-        return State(self._template % values, organization, self._version(row, version_from_time), moment, row[DELETED])
+    def _writer(self, version_from_time: bool) -> Callable[[TextRow], State]:
+        """What makes a row a State. A closure, since it is called for every row that is found."""
+        template, to_write = self._template, bool(self._to_write)
+        written_organization, version_of = self.written_organization, self._version
+
+        def state(row: TextRow) -> State:
+            _, organization, version, moment, deleted, values = row
+            if to_write:
+                values = self._written(values)
+            number = int(version) if version and version.isdigit() else version_of(row, version_from_time)
+            return State(template % values, written_organization(organization), number, moment, deleted)
+
+        return state
 
     def _written(self, values: TextRow) -> TextRow:
         written = list(values)
@@ -162,7 +169,7 @@ class TextShape:
         moment = row[UPDATED_AT]
         if moment is None or not from_time:
             return None
-        return (datetime.fromisoformat(beyond_datetime(moment)) - EPOCH) // MICROSECOND
+        return (datetime.fromisoformat(moment) - EPOCH) // MICROSECOND
 
 
 def whole_number(text: str) -> int:
@@ -170,20 +177,12 @@ def whole_number(text: str) -> int:
     return int(text) if text.isdigit() else int(Decimal(text))
 
 
-def beyond_datetime(moment: str) -> str:
-    """A row's time of update as ISO 8601; what Python does not hold becomes the latest or the earliest that it does."""
-    if moment[DATE_END : DATE_END + 1] == "T":
+def within_datetime(moment: str | None) -> str | None:
+    """A row's time of update, as its server writes it, as ISO 8601; what Python does not hold becomes the latest or the
+    earliest that it does."""
+    if moment is None or moment[DATE_END : DATE_END + 1] == "T":
         return moment
     return EARLIEST if moment.startswith("-") or moment.endswith("BC") else LATEST
-
-
-def has_settled(updated_at: str | None, bound: str) -> bool:
-    """Whether a row was updated at `bound` (as `settled_bound` gives it) or before. Such texts sort as their times."""
-    return updated_at is None or beyond_datetime(updated_at) <= bound
-
-
-def settled_bound(now: datetime, settle: timedelta) -> str:
-    return str(to_json(now - settle))
 
 
 def judge_texts(
@@ -197,7 +196,7 @@ def judge_texts(
 ) -> Judgement:
     """As `sync.engine.compare.judge`; `suspects` are keys, each with its text as the rows have it."""
     mine_of, theirs_of = ({row[KEY]: row for row in rows} for rows in (source, index))
-    bound = settled_bound(now, settle)
+    bound = str(to_json(now - settle))  # such texts sort as their times
     findings: list[Finding] = []
     unsettled = 0
     for key, text in suspects:
@@ -213,7 +212,7 @@ def judge_texts(
             kind = DriftKind.STALE
         else:
             continue
-        if mine is not None and not has_settled(mine[UPDATED_AT], bound):
+        if mine is not None and (mine[UPDATED_AT] or bound) > bound:
             unsettled += 1
             continue
         source_state = None if mine is None else shape.source_state(mine)

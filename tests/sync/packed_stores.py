@@ -121,14 +121,14 @@ class Stores:
             return PackedWalk(mine, theirs, HERE, pair.codec, pace=pace, ahead=ahead).looks(None)
         return walk(self.source, self._side(way), HERE, after=None, limit=limit)
 
-    def second_look(self, way: str) -> SecondLook:
-        """By text for the packed way, by value for the others."""
+    def second_look(self, way: str, home: Key | None = HERE) -> SecondLook:
+        """By text for the packed way, where nearly all belong to `home`; by value for the others."""
         names = self.estate.source.tasks.compare
         if way != "packed":
             return ByValue(self.source, self._side(way), names, self.kind, SETTLE)
         pair = self.pair()
         assert isinstance(pair, PackedPair), pair
-        return ByText(self.source.tasks, self.index.tasks, pair, names, SETTLE)
+        return ByText(self.source.tasks, self.index.tasks, pair, names, SETTLE, home)
 
     def _side(self, way: str) -> Side:
         """The index as the adapter of this way reads it."""

@@ -447,9 +447,9 @@ def test_an_index_on_its_way_from_what_was_published_to_something_newer_has_caug
     source = Row(5, HERE, ("completed", None), source_version, SETTLED)
     index = Row(5, HERE, ("waiting", None), index_version, SETTLED)
     shape = TextShape((WRITTEN_BY_SERVER,) * 2, NAMES, int, (False, False))
-    mine = ("5", str(HERE), str(source_version), None, False, '"completed"', "null")
+    mine = ("5", str(HERE), str(source_version), None, False, ('"completed"', "null"))
     version = None if index_version is None else str(index_version)
-    theirs = ("5", str(HERE), version, None, False, '"waiting"', "null")
+    theirs = ("5", str(HERE), version, None, False, ('"waiting"', "null"))
     assert caught_up(task, source, index) == shape.caught_up(task, mine, theirs) == arrived
     gone, gone_text = replace(source, deleted=True), (*mine[:4], True, *mine[5:])
     for absent, absent_text in ((None, None), (gone, gone_text)):

@@ -1,4 +1,4 @@
-"""Two packed chunks compared: by galloping and as sets, with the same outcome as one cell after the other."""
+"""Two packed chunks compared: by galloping and side by side, with the same outcome as one cell after the other."""
 
 from __future__ import annotations
 
@@ -69,8 +69,8 @@ def test_the_samples_tell_short_runs_from_long_ones(monkeypatch: pytest.MonkeyPa
 
         return take
 
-    for way in ("_by_sets", "_by_galloping"):
+    for way in ("_side_by_side", "_by_galloping"):
         monkeypatch.setattr(packed, way, taken(way))
     codec = KeyCodec.INTEGER
     differences(packed_chunk(codec, mine), packed_chunk(codec, theirs), codec)
-    assert ways == ["_by_sets" if dense else "_by_galloping"]
+    assert ways == ["_side_by_side" if dense else "_by_galloping"]

@@ -367,6 +367,7 @@ def test_by_text_the_second_look_says_and_writes_what_it_does_by_value(
     by_text, by_value = (integer_stores.second_look(way)(keys, lambda: NOW) for way in ("packed", "merged"))
     assert list(map(written, by_text.findings)) == list(map(written, by_value.findings))
     assert by_text.unsettled == by_value.unsettled
+    assert integer_stores.second_look("packed", home=None)(keys, lambda: NOW) == by_text
     published = [Published(number, str(key), 1) for number, key in enumerate(keys)]
     arrived = [integer_stores.second_look(way).caught_up(published) for way in ("packed", "merged")]
     differ = {finding.key for finding in by_text.findings}
