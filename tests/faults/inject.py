@@ -21,7 +21,7 @@ from tests.faults.machines import MachinesStage
 from tests.faults.moments import Held
 from tests.faults.plan import Fault
 from tests.faults.stage import TOPIC, Stage
-from tests.faults.victims import children_of, is_stopped, owner_of_port, worker_of
+from tests.faults.victims import children_of, is_stopped, moves, owner_of_port, worker_of
 
 RUNNING = "SELECT pid, job_id FROM sync_attempt WHERE outcome = 'running' ORDER BY (job_id = %s) DESC, id DESC"
 TAKEN_OVER = 60.0
@@ -76,6 +76,7 @@ def stop_machine(stage: Stage, victim: Victim) -> Iterator[None]:
     fence = _fence(stage, victim.job)
     for pid in members:
         send(pid, signal.SIGSTOP)
+    stage.wait("the worker stands still", lambda: not any(map(moves, members)), STOPPED)
     try:
         yield
         if victim.job is not None:
@@ -201,7 +202,8 @@ def deploy(stage: Stage, victim: Victim) -> Iterator[None]:
     for child in told:
         child.send(signal.SIGTERM)
     yield
-    stage.wait("the console ended", lambda: not any(child.alive for child in told), STOPPED)
+    names = ", ".join(child.command.name for child in told)
+    stage.wait(f"all of {names} ended", lambda: not any(child.alive for child in told), STOPPED)
     stage.start_again(*told)
     stage.wait("a worker is there again", lambda: stage.workers_there() > 0, STOPPED)
 

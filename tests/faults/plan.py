@@ -75,13 +75,15 @@ class Strike:
 @dataclass(frozen=True, slots=True)
 class Round:
     """`seed` makes the company, too. `together`: the second strike waits for nothing but the first. `index_late`: the
-    index takes no message before every organization is walked, so what is published twice shows."""
+    index takes no message before every organization is walked, so what is published twice shows. `split`: the larger
+    organizations are walked in ranges, by several workers at once."""
 
     number: int
     seed: str
     strikes: tuple[Strike, ...]
     together: bool
     index_late: bool
+    split: bool
 
     @property
     def needs_http_index(self) -> bool:
@@ -94,7 +96,8 @@ class Round:
     def __str__(self) -> str:
         joint = " + at once " if self.together else ", then "
         late = ", the index late" if self.index_late else ""
-        return joint.join(f"{strike.fault} ({strike.moment} {strike.number})" for strike in self.strikes) + late
+        split = ", in ranges" if self.split else ""
+        return joint.join(f"{strike.fault} ({strike.moment} {strike.number})" for strike in self.strikes) + late + split
 
 
 def plan_rounds(seed: int, rounds: int, faults: Collection[Fault] = PLANNED) -> list[Round]:
@@ -137,7 +140,9 @@ def _round(seed: int, number: int, faults: Sequence[Fault]) -> Round:
     strikes.sort(key=lambda strike: (list(Moment).index(strike.moment), strike.number))
     together = len(strikes) > 1 and rng.random() < 0.5
     while_walking = all(strike.moment in WALKING for strike in strikes)
-    return Round(number, f"{seed} {number}", tuple(strikes), together, while_walking and rng.random() < 0.5)
+    index_late = while_walking and rng.random() < 0.5
+    split = HTTP_INDEX.isdisjoint(faults) and rng.random() < 0.5
+    return Round(number, f"{seed} {number}", tuple(strikes), together, index_late, split)
 
 
 def _strike(rng: Random, fault: Fault) -> Strike:

@@ -6,7 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from random import Random
 from typing import Any
@@ -88,7 +88,7 @@ class _Performance:
         begun = time.monotonic()
         self.rng = Random(f"victims {self.planned.seed}")
         too_large = any(strike.fault is Fault.MESSAGE_TOO_LARGE for strike in self.planned.strikes)
-        self.stage.write_estate(http_index=self.planned.needs_http_index)
+        self.stage.write_estate(http_index=self.planned.needs_http_index, split=self.planned.split)
         self.damaged = make_damaged(
             self.stage.addresses, self.planned.seed, too_large=too_large, index_late=self.planned.index_late
         )
@@ -99,11 +99,17 @@ class _Performance:
         self.stage.start_again(*ended)
         self._wait_for_the_index()
         evidence = self._evidence(topic, refused)
-        injected = [Injected(blow.strike, recovery_of(blow, evidence)) for blow in self.blows]
+        struck = [blow.victim for blow in self.blows if blow.strike.fault in WORKER_FAULTS]
+        injected = [Injected(blow.strike, recovery_of(blow, evidence, struck)) for blow in self.blows]
         return Result(
             round=self.planned,
             injected=injected,
-            problems=[*problems(evidence), *_slow(injected), *self._process_problems(ended)],
+            problems=[
+                *problems(evidence),
+                *_slow(injected),
+                *self._process_problems(ended),
+                *self._range_problems(),
+            ],
             drift_left=len(evidence.drifting),
             repeated=evidence.repeated,
             uncounted=evidence.uncounted,
@@ -232,6 +238,10 @@ class _Performance:
         if not wait_until(lambda: accepts(self.stage.port), WEB_PATIENCE):
             yield "the web process does not answer"
 
+    def _range_problems(self) -> Iterator[str]:
+        if self.planned.split and not self.stage.sql(RANGES, self.batches):
+            yield "no organization was walked in ranges"
+
     def _evidence(self, topic: Topic, refused: frozenset[int]) -> Evidence:
         jobs = self.stage.sql(JOBS, self.batches)
         numbers = [row[0] for row in jobs]
@@ -255,6 +265,7 @@ JOBS = """
 SELECT id, organization_id, state, scanned, stale + missing + orphan, published, verified, unresolved
 FROM sync_job WHERE batch_id = ANY(%s) ORDER BY id
 """
+RANGES = "SELECT part.id FROM sync_jobrange part JOIN sync_job job ON job.id = part.job_id WHERE batch_id = ANY(%s)"
 SET_ASIDE = """
 SELECT job.id, job.organization_id FROM sync_job job JOIN sync_setaside aside ON aside.job_id = job.id
 WHERE aside.task_id = %s AND job.batch_id = ANY(%s)
@@ -269,12 +280,15 @@ AND NOT EXISTS (SELECT FROM sync_jobrange WHERE job_id = job) ORDER BY id
 """
 
 
-def recovery_of(blow: Blow, evidence: Evidence) -> float | None:
+def recovery_of(blow: Blow, evidence: Evidence, struck: Sequence[Victim]) -> float | None:
     """Seconds until the work went on: every attempt that the blow ended has a next one; else, anything was done.
 
     From the blow where others are there to go on, else from when what had gone was back. None where no work was left.
+    What those `struck` with their worker had under way has that blow's time to go on, and no other's.
     """
     dead = blow.strike.fault in WORKER_FAULTS
+    if not dead:
+        evidence = _without(evidence, struck)
     replaced = dead or blow.strike.fault in THREE_BROKERS
     since = blow.struck_at if replaced else blow.back_at or blow.struck_at
     next_ones = list(_next_attempts(blow, evidence.attempts))
@@ -284,6 +298,18 @@ def recovery_of(blow: Blow, evidence: Evidence) -> float | None:
         return None
     later = [moment for moment in _activity(evidence) if moment >= since]
     return (min(later) - since).total_seconds() if later else None
+
+
+def _without(evidence: Evidence, struck: Sequence[Victim]) -> Evidence:
+    """What other jobs did than those that these were claiming, or had not finished."""
+    children = {victim.child for victim in struck}
+    theirs = {one.job for one in evidence.attempts if one.process in children and one.outcome != "done"}
+    theirs |= {victim.job for victim in struck if victim.job is not None}
+    return replace(
+        evidence,
+        attempts=[one for one in evidence.attempts if one.job not in theirs],
+        commits=[one for one in evidence.commits if one.job not in theirs],
+    )
 
 
 def _next_attempts(blow: Blow, attempts: Sequence[AttemptRow]) -> Iterator[datetime]:

@@ -28,6 +28,7 @@ from tests.brokers.cluster import KafkaCluster
 from tests.faults import fulldisk
 from tests.faults.indexserver import IndexServer
 from tests.faults.moments import Moments
+from tests.faults.victims import is_stopped
 
 BASE = Path(__file__).resolve().parents[2]
 MANAGE = (sys.executable, str(BASE / "manage.py"))
@@ -35,6 +36,8 @@ TOPIC = "task-updates"
 WORKERS = 3
 CHUNK_ROWS = 10
 START_PATIENCE = 60.0
+SPLIT_TASKS = 100  # fewer than the larger organizations have
+SPLIT_RANGES = 4
 CHECK = f"""\
 chunk_rows = {CHUNK_ROWS}
 settle_time = "200ms"
@@ -101,7 +104,7 @@ class Stage:
 
     def _prepare_console(self) -> None:
         self.estate_path = self.folder / "estate.toml"
-        self.write_estate(http_index=False)
+        self.write_estate()
         own = {
             "OPSCONSOLE_ENVIRONMENT": "development",
             "OPSCONSOLE_ESTATE": str(self.estate_path),
@@ -117,11 +120,13 @@ class Stage:
         data_folder = self.folder / "console" / "postgres" / "data"
         fulldisk.prepare(self.console_url, self.postgres.admin_url, data_folder)
 
-    def write_estate(self, *, http_index: bool) -> None:
+    def write_estate(self, *, http_index: bool = False, split: bool = False) -> None:
         """Workers' children read it anew for each job, so it may change between rounds."""
         known = self.addresses.kafka_api_version
         kafka = (f'api_version = "{known}"\n' if known else "") + 'delivery_timeout = "5s"\n'
         text = TEXT.partition("[check]")[0].format(api_version=kafka) + f"[check]\n{CHECK}"
+        if split:
+            text += f"split_tasks = {SPLIT_TASKS}\nsplit_ranges = {SPLIT_RANGES}\n"
         if http_index:
             text = text.replace('adapter = "postgres"\nurl_env = "INDEX_DATABASE_URL"\ntable = "tasks"\n', HTTP_INDEX)
         self.estate_path.write_text(text, encoding="utf-8")
@@ -180,13 +185,14 @@ class Stage:
         return bool(leading) and accepts(self.port) and self.workers_there() >= WORKERS
 
     def workers_there(self) -> int:
-        """How many workers have said to the queue that they are there."""
+        """How many workers have said to the queue that they are there, and do not stand still."""
         with redis.Redis.from_url(self.addresses.redis_url) as queue:
             try:
                 names = [str(name, "utf-8") for name in queue.smembers("rq:workers")]
             except redis.RedisError:
                 return 0
-        return sum(f".{child.pid}." in name for child in self.workers for name in names)
+        moving = [child for child in self.workers if not is_stopped(child.pid)]
+        return sum(f".{child.pid}." in name for child in moving for name in names)
 
     def sql(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
         """In the console's database, as its owner."""

@@ -20,7 +20,7 @@ from tests.faults.rounds import run_round
 from tests.faults.stage import TooSlowError
 
 CUT_OFF = Strike(Fault.CUT_OFF, Moment.COMMIT, number=4, outage=1.0)
-PLANNED = Round(1, "machines", (CUT_OFF,), together=False, index_late=False)
+PLANNED = Round(1, "machines", (CUT_OFF,), together=False, index_late=False, split=False)
 SHARED = "SELECT count(DISTINCT worker) FROM sync_attempt WHERE range_number = 0"
 TAKEN_OVER = """
 SELECT gone.worker <> next.worker FROM sync_attempt gone JOIN sync_attempt next

@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 
 from tests.faults.inject import BLOWS, ORDER
 from tests.faults.plan import (
+    HTTP_INDEX,
     LONGEST_OUTAGE,
     MOST_CHUNKS,
+    PLANNED,
     THREE_BROKERS,
     WALKING,
     Fault,
@@ -78,14 +80,21 @@ def test_moments_differ_between_seeds_and_all_of_them_come(seed: int) -> None:
     assert moments == set(Moment)
 
 
+@given(SEEDS)
+def test_every_fault_strikes_jobs_in_ranges_too_where_the_index_has_them(seed: int) -> None:
+    """An index behind HTTP is walked in one."""
+    in_ranges = {strike.fault for one in plan_rounds(seed, 400) if one.split for strike in one.strikes}
+    assert in_ranges == set(PLANNED) - HTTP_INDEX
+
+
 def test_nothing_to_strike_is_no_plan() -> None:
     assert (plan_rounds(1, 5, ()), quick_rounds(1, ())) == ([], [])
 
 
 def test_a_round_is_told_in_words() -> None:
     strikes = (Strike(Fault.CLOCK_KILLED, Moment.COMMIT, 3, 1.0), Strike(Fault.WEB_KILLED, Moment.END, 1, 1.0))
-    assert str(Round(1, "1 1", strikes, together=False, index_late=False)) == (
-        "clock killed (between publish and commit 3), then web killed (while ending 1)"
+    assert str(Round(1, "1 1", strikes, together=False, index_late=False, split=True)) == (
+        "clock killed (between publish and commit 3), then web killed (while ending 1), in ranges"
     )
 
 

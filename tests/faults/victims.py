@@ -44,7 +44,16 @@ def worker_of(pid: int, workers: Iterable[Child]) -> Child | None:
 
 def is_stopped(pid: int) -> bool:
     """Whether the process stands still by SIGSTOP."""
+    return _state(pid) == "T"
+
+
+def moves(pid: int) -> bool:
+    """Whether the process may still do something: it is neither stopped nor gone."""
+    return _state(pid) not in ("T", "Z", "")
+
+
+def _state(pid: int) -> str:
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except OSError:
-        return False
+        return ""
