@@ -35,15 +35,17 @@ from monitoring.schedules.models import Action, Looked, Monitor, Run, RunState
 from monitoring.schedules.operations.firing import fire_due
 from monitoring.schedules.operations.looking import DETECTOR, look
 from monitoring.schedules.operations.reconciling import reconcile as reconcile_runs
+from opsconsole import audit
 from opsconsole.demo.addresses import ServerAddresses
 from opsconsole.demo.postgres import binaries
 from opsconsole.due import next_due
 from opsconsole.errors import UsageError
 from opsconsole.health import failed_checks
 from opsconsole.models import AuditEntry, Lease, RestoreHold
-from opsconsole.restoring import FENCES, NUMBERS
-from sync.models import Attempt, AttemptOutcome, Job, JobRange, JobState, RangeState
+from opsconsole.restoring import FENCES, NUMBERS, Lost, last_sign
+from sync.models import Attempt, AttemptOutcome, Batch, BatchState, Job, JobRange, JobState, Mode, RangeState
 from sync.reconcile import reconcile as reconcile_jobs
+from sync.restoring import settle_jobs
 from tests.company import at_database
 from tests.monitoring.alerting import channel, run_failed, subscribe
 from tests.monitoring.receivers import Receiver, receiver
@@ -54,7 +56,7 @@ from tests.sync.jobs import OTHER_WORKER, claim, make_job
 pytest_plugins = ["tests.fixtures_sync"]
 pytestmark = pytest.mark.usefixtures("committed", "queue")
 
-HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
+DAY, HOUR, MINUTE = timedelta(days=1), timedelta(hours=1), timedelta(minutes=1)
 
 
 @dataclass
@@ -221,7 +223,8 @@ def test_jobs_go_on_nobody_of_before_can_write_and_no_number_comes_twice(after: 
     with pytest.raises(SystemExit):
         call_command("after_restore", reason="again", stderr=err)
     assert "This was done at " in err.getvalue()
-    assert RestoreHold.objects.count() == 1
+    hold = RestoreHold.objects.get()
+    assert (hold.lost_since, hold.lost_until) == (after.then, (after.now - 10 * MINUTE).replace(microsecond=0))
 
 
 def states_of(name: str) -> list[tuple[str, bool]]:
@@ -276,7 +279,12 @@ def test_nothing_is_told_or_disabled_until_somebody_has_looked(after: Before, ho
 
 
 @pytest.mark.parametrize(
-    ("which", "left"), [("new", {"job:due-later", "job:new"}), ("all", {"job:due-then", "job:due-later", "job:new"})]
+    ("which", "left"),
+    [
+        ("new", {"job:due-later", "job:new"}),
+        ("all", {"job:due-then", "job:due-later", "job:new"}),
+        ("none", set()),
+    ],
 )
 def test_only_what_was_due_in_the_lost_time_is_withdrawn(which: str, left: set[str], hook: Receiver) -> None:
     now = timezone.now()
@@ -292,6 +300,8 @@ def test_only_what_was_due_in_the_lost_time_is_withdrawn(which: str, left: set[s
     RestoreHold.objects.create(made_by="ann", reason="x", lost_since=then, lost_until=now - MINUTE)
     call_command("after_restore", release=True, messages=which, reason="looked", stdout=StringIO())
     assert set(Notification.objects.waiting().values_list("alert__subject", flat=True)) == left
+    entry = AuditEntry.objects.get(action="console.released")
+    assert (entry.reason, entry.details["messages"]) == ("looked", which)
 
 
 @pytest.mark.parametrize(
@@ -299,6 +309,7 @@ def test_only_what_was_due_in_the_lost_time_is_withdrawn(which: str, left: set[s
     [
         ({}, "Say why"),
         ({"reason": "x", "lost_until": "2000-01-01"}, "--lost-until 2000-01-01 00:00:00 cannot be; allowed is from"),
+        ({"reason": "x", "lost_until": "2999-01-01"}, "--lost-until 2999-01-01 00:00:00 cannot be; allowed is from"),
         ({"reason": "x", "lost_until": "yesterday"}, "is no time"),
         ({"reason": "x", "release": True}, "Nothing is held"),
     ],
@@ -319,3 +330,24 @@ def test_it_is_refused_while_a_clock_runs() -> None:
     with pytest.raises(SystemExit):
         call_command("after_restore", reason="x", stderr=err)
     assert "A clock is running." in err.getvalue()
+
+
+def test_the_lost_time_begins_at_the_last_sign_be_it_an_act_or_a_beat() -> None:
+    assert last_sign() is None
+    Lease.objects.create(name="clock", expires_at=timezone.now() - DAY, beat_at=timezone.now() - DAY)
+    audit.record(audit.CLOCK, "x", "x")
+    assert last_sign() == AuditEntry.objects.get().at
+    later = timezone.now() + MINUTE
+    Lease.objects.update(beat_at=later)
+    assert last_sign() == later
+
+
+def test_batches_that_go_on_are_named_up_to_twenty() -> None:
+    now = timezone.now()
+    values: dict[str, Any] = {"mode": Mode.SYNC, "size": 1, "created_by": "ann"}
+    states = [BatchState.DONE, *[BatchState.RUNNING] * 20, BatchState.PAUSED]
+    numbers = [Batch.objects.create(state=state, trace_id=uuid4(), **values).pk for state in states]
+    named = f"Batches that go on: {', '.join(map(str, numbers[1:21]))}"
+    assert settle_jobs(Lost(now - HOUR, now), now)[-1].startswith(f"{named} and more. ")
+    Batch.objects.filter(pk=numbers[-1]).update(state=BatchState.CANCELLED)
+    assert settle_jobs(Lost(now - HOUR, now), now)[-1].startswith(f"{named}. ")
