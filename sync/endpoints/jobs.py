@@ -1,4 +1,5 @@
-"""Jobs: the list, one of them, its log and its drift, ending it, running it again, skipping its organization."""
+"""Jobs: the list, one of them, its log and its drift, ending it, running it again, skipping its organization, deleting
+it."""
 
 from __future__ import annotations
 
@@ -13,12 +14,13 @@ from opsconsole.access import Scoping
 from opsconsole.api.filters import filled
 from opsconsole.api.paging import Page, PagingQuery, page
 from opsconsole.api.routes import Number, Reason, Routes, Ticket, Why, actor_of
-from sync.access import CANCEL, RUN, SKIP, VIEW
+from sync.access import CANCEL, DELETE, RUN, SKIP, VIEW
 from sync.engine.rows import DriftKind
 from sync.job_form import DriftFilter, JobFilter
 from sync.models import Job, JobEvent, JobKind, JobState, Mode, SkipReason, Step, Verification
 from sync.operations import jobs as operations
-from sync.operations.ladder import climb
+from sync.operations.deleting import delete_jobs
+from sync.operations.ladder import Target, climb
 from sync.operations.skipping import skip_job
 from sync.reading import drift_of, listed_jobs, whole_jobs
 
@@ -147,6 +149,12 @@ class SkippedJob(Schema):
     asked: int
 
 
+class DeletedJob(Schema):
+    """How many jobs are deleted."""
+
+    deleted: int
+
+
 def _job(number: int) -> Job:
     return get_object_or_404(whole_jobs(), pk=number)
 
@@ -204,3 +212,8 @@ def retry_job(request: HttpRequest, number: Number, body: Reason) -> Any:
 @routes.act("{number}/skip", SKIP, SkippedJob, summary="Put a job's organization on the skip list, and stop the job")
 def skip_organization_of(request: HttpRequest, number: Number, body: SkipJob) -> Any:
     return skip_job(_job(number), body.why, body.note, actor_of(request))
+
+
+@routes.act("{number}/delete", DELETE, DeletedJob, summary="Delete a job that has ended, with its drift and log")
+def delete_job(request: HttpRequest, number: Number, body: Reason) -> Any:
+    return delete_jobs([Target(_job(number).pk)], actor_of(request), body.reason)

@@ -257,6 +257,18 @@ def test_a_job_is_ended_retried_and_skipped(ops: Program) -> None:
     assert AuditEntry.objects.filter(door="api", actor="olga").count() == 5
 
 
+def test_a_job_is_deleted_when_it_has_ended_and_by_an_administrator(ops: Program) -> None:
+    job, _ = claim(make_job())
+    here, admin = f"jobs/{job.pk}/delete", program(Role.ADMINISTRATOR, "ada")
+    assert ops.post(here, WHY).status_code == 403
+    assert "only a job that has ended can be deleted" in problem_of(admin.post(here, WHY))["detail"]
+    Job.objects.filter(pk=job.pk).update(state=JobState.CANCELLED)
+    assert admin.post(here, WHY).json() == {"deleted": 1}
+    assert not Job.objects.filter(pk=job.pk).exists()
+    assert admin.post(here, WHY).status_code == 404
+    assert AuditEntry.objects.get(action="job.deleted").actor == "ada"
+
+
 def test_the_skip_list(ops: Program, company: Company) -> None:
     ids = [str(key) for key in company.organizations()[:2]]
     body = {"organizations": ids, "why": "too_large", "note": "to be synced by window"}
