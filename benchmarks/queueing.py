@@ -76,9 +76,9 @@ def _queue_bare(number: int) -> None:
         cursor.execute(
             "INSERT INTO bare (id, organization_id, organization_name, kind, mode, state, phase, task_ids, trace_id,"
             " created_by, fence, worker, scanned, stale, missing, orphan, unsettled, published, verified, unresolved,"
-            " failures, stalled_attempts, error, error_type, error_fingerprint)"
+            " set_aside, failures, stalled_attempts, waits_for, error, error_type, error_fingerprint)"
             " SELECT row_number() OVER (), name, name, 'organization', %s, 'queued', 'walk', '[]', gen_random_uuid(),"
-            " 'bare', 0, '', 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, '', '', '' FROM unnest(%s::text[]) name",
+            " 'bare', 0, '', 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, '', '', '', '' FROM unnest(%s::text[]) name",
             [Mode.REPORT.value, names],
         )
         cursor.execute("DROP TABLE bare")

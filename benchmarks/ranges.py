@@ -23,7 +23,6 @@ from sync.queueing import enqueue_after_commit
 
 COMMAND = 'make bench ARGS="ranges"'
 SHARES = (0.0, 0.1)
-WORKERS = (1, 2)
 RANGES = 8
 PATIENCE = 600.0
 POLL = 0.02
@@ -36,30 +35,32 @@ def measure(stage: Stage) -> Iterator[Measurement]:
     stage.use(company, settle_time="2s", split_tasks=tasks // 4, split_ranges=RANGES)
     for share in SHARES:
         drift = company.spread_drift(organization, share)
-        took: dict[int, list[float]] = {workers: [] for workers in WORKERS}
-        for _ in range(WARM_UP + stage.repeats):
-            for workers in WORKERS:
-                took[workers].append(_seconds(stage, workers, organization, drift))
-        one, two = (median(took[workers][WARM_UP:]) for workers in WORKERS)
+        one, two = (_median(stage, workers, organization, drift) for workers in (1, 2))
         name = f"{tasks:,} tasks in {RANGES} ranges, drift {share:.0%}, two workers against one"
         yield Measurement(name, two, one, None, COMMAND)
     empty()
 
 
-def _seconds(stage: Stage, workers: int, organization: UUID, drift: int) -> float:
-    """From the commit that queues the job to its end. Raises RuntimeError where it was not walked by so many workers,
-    or has another result."""
+def _median(stage: Stage, workers: int, organization: UUID, drift: int) -> float:
+    """Not in turns, as elsewhere: workers that have just started are slower, and starting them takes the longest."""
     with ExitStack() as stack:
         for number in range(workers):
             stack.enter_context(stage.worker(f"worker-{number}"))
-        with transaction.atomic():
-            job = Job.objects.create(organization_id=str(organization), trace_id=uuid4(), created_by="benchmarks")
-            enqueue_after_commit([job])
-        begin = perf_counter()
-        while not job.status.terminal and perf_counter() - begin < PATIENCE:
-            sleep(POLL)
-            job.refresh_from_db(fields=["state"])
-        took = perf_counter() - begin
+        times = [_seconds(workers, organization, drift) for _ in range(WARM_UP + stage.repeats)]
+    return median(times[WARM_UP:])
+
+
+def _seconds(workers: int, organization: UUID, drift: int) -> float:
+    """From the commit that queues the job to its end. Raises RuntimeError where it was not walked by so many workers,
+    or has another result."""
+    with transaction.atomic():
+        job = Job.objects.create(organization_id=str(organization), trace_id=uuid4(), created_by="benchmarks")
+        enqueue_after_commit([job])
+    begin = perf_counter()
+    while not job.status.terminal and perf_counter() - begin < PATIENCE:
+        sleep(POLL)
+        job.refresh_from_db(fields=["state"])
+    took = perf_counter() - begin
     job.refresh_from_db()
     walkers = job.ranges.values("worker").distinct().count()
     if (job.state, job.drift_found, walkers) != (JobState.DONE, drift, workers):
