@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlencode
 
@@ -19,7 +20,7 @@ from sync.access import RUN
 from sync.batch_form import BatchForm, StartForm, typed_again
 from sync.customers import shown_id
 from sync.forms import refused_into
-from sync.models import Batch, BatchPlan, Mode, StagedOrganization
+from sync.models import Batch, BatchPlan, Job, Mode, StagedOrganization
 from sync.operations import batches as operations
 from sync.operations.batches import PlanChangedError, PlanContents
 
@@ -90,12 +91,18 @@ def _ask(request: HttpRequest, plan: BatchPlan, typed: dict[str, Any]) -> HttpRe
     return redirect("sync:plan", plan.pk)
 
 
+def _names(plan: BatchPlan, shown: Sequence[str]) -> dict[str, str]:
+    """From the staged set; of a plan that was started, from its jobs, for a sync takes them out of the set."""
+    if plan.batch_id is None:
+        return dict(StagedOrganization.objects.filter(pk__in=shown).values_list("organization_id", "name"))
+    jobs = Job.objects.filter(batch=plan.batch_id, organization_id__in=shown)
+    return dict(jobs.values_list("organization_id", "organization_name"))
+
+
 def _content(plan: BatchPlan, contents: PlanContents, form: StartForm) -> dict[str, Any]:
     """What the page shows. At most one query."""
     shown = contents.organizations[:PREVIEW_ROWS]
-    names = contents.origin.names or dict(
-        StagedOrganization.objects.filter(pk__in=shown).values_list("organization_id", "name")
-    )
+    names = contents.origin.names or _names(plan, shown)
     return {
         "plan": plan,
         "options": contents.options,

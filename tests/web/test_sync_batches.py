@@ -83,7 +83,9 @@ def test_start_takes_what_the_plan_lists_and_leads_to_the_batch(queue: redis.Red
     assert {answer.headers["Location"] for answer in answers} == {f"/sync/batches/{batch.pk}/"}
     assert (batch.jobs.count(), StagedOrganization.objects.count()) == (2, 1)
     assert AuditEntry.objects.get(action="batch.started", actor="a-operator").reason == "incident 7"
-    assert f'"/sync/batches/{batch.pk}/"' in client.get(address).content.decode()
+    started = client.get(address).content.decode()
+    assert f'"/sync/batches/{batch.pk}/"' in started
+    assert started.count("Customer ") == 2, "a sync took them out of the set; their names are still said"
 
 
 def test_a_changed_set_leads_to_a_new_plan_that_says_what_changed(queue: redis.Redis) -> None:
