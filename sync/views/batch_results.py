@@ -23,7 +23,12 @@ ROWS = 50
 class CompareForm(forms.Form):
     """Which batch to compare with, and after which organization the page begins."""
 
-    other = whole_number("Compare with batch", min_value=1, max_value=LARGEST_NUMBER)
+    other = whole_number(
+        "Compare with batch",
+        "Its number, such as that of the report before a sync.",
+        min_value=1,
+        max_value=LARGEST_NUMBER,
+    )
     after = forms.CharField(required=False, max_length=200, widget=forms.HiddenInput)
 
     def clean_other(self) -> Batch:

@@ -1,4 +1,4 @@
-"""A page in all four looks: light and dark, wide and narrow."""
+"""A page in all four looks: light and dark, wide with a mouse and narrow under a thumb."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from playwright.sync_api import Page
 
 from tests.browser.axe import findings
 
-WIDTHS = (1440, 400)
+PHONE = 400
+WIDTHS = (1440, PHONE)
 ENLARGED = 720
 """What is left of the wide page when somebody reads it at 200 %."""
 STICKS_OUT = """
@@ -22,16 +23,33 @@ STICKS_OUT = """
 """
 
 
+TOUCHED = ".button, .tab, .chip, select, summary, textarea, input:not([type=hidden], [type=checkbox], [type=radio])"
+TOO_SMALL = """
+(touched) => [...document.querySelectorAll(`main :is(${touched})`)]
+  .filter((one) => one.checkVisibility({ checkVisibilityCSS: true }))
+  .map((one) => [Math.round(one.getBoundingClientRect().height), one.outerHTML.slice(0, 120)])
+  .filter(([height]) => height && height < 44).slice(0, 5)
+  .map(([height, html]) => `${height} pixels for a thumb: ${html}`)
+"""
+
+
 def wrong_with(page: Page) -> list[str]:
-    """All that is wrong with what the page shows, in all four looks and enlarged: findings of axe, what sticks out."""
+    """All that is wrong with what the page shows, in all four looks and enlarged: axe's findings, what sticks out, what
+    is too small for a thumb."""
     wrong: list[str] = []
+    device = page.context.new_cdp_session(page)
     for width in WIDTHS:
         page.set_viewport_size({"width": width, "height": 900})
+        device.send("Emulation.setTouchEmulationEnabled", {"enabled": width == PHONE})
         page.emulate_media(color_scheme="light")
         wrong += [f"{width} light: {text}" for text in findings(page)]
         wrong += [f"{width}: {text}" for text in page.evaluate(STICKS_OUT)]
+        if width == PHONE:
+            wrong += page.evaluate(TOO_SMALL, TOUCHED)
         page.emulate_media(color_scheme="dark")  # colours are all that is different
         wrong += [f"{width} dark: {text}" for text in findings(page, only_colours=True)]
+    device.send("Emulation.setTouchEmulationEnabled", {"enabled": False})
+    device.detach()
     page.set_viewport_size({"width": ENLARGED, "height": 450})
     wrong += [f"at 200 %: {text}" for text in page.evaluate(STICKS_OUT)]
     return wrong

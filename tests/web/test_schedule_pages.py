@@ -196,6 +196,8 @@ class TestDeadLetters:
         assert {answer["Location"] for answer in answers} == {"/schedules/dead/"}
         again = Run.objects.exclude(pk=run.pk).get()
         assert again.reason == f"For run {run.pk}, which failed."
+        said = client.get("/schedules/dead/").content.decode()
+        assert f'export runs now, as <a href="/schedules/runs/{again.pk}/">run {again.pk}</a>.' in said
         assert "It answered 404." not in text_of("/schedules/dead/")
 
     def test_or_ignored_with_a_reason(self) -> None:

@@ -7,6 +7,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.html import format_html
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from monitoring.acting import ask_and_do
@@ -54,7 +55,9 @@ def run_again(request: HttpRequest, number: int) -> HttpResponse:
     except ConsoleError as error:
         messages.error(request, str(error))
     else:
-        messages.success(request, f"{missed.scheduled_job.name} runs now, as run {run.pk}.")
+        page = reverse("schedules:run", args=[run.pk])
+        said = format_html('{} runs now, as <a href="{}">run {}</a>.', missed.scheduled_job.name, page, run.pk)
+        messages.success(request, said)
     return redirect(_list_of(missed))
 
 
