@@ -46,13 +46,13 @@ def measure(stage: Stage) -> Iterator[Measurement]:
 
 def _messages(organization: UUID) -> Iterator[Message]:
     """What the job publishes; for a task that is gone a tombstone."""
-    writer = MessageWriter(job_id="1", trace_id=str(uuid4()), now=lambda: datetime.now(UTC))
+    writer = MessageWriter(job_id="1", trace_id=str(uuid4()), number_keys=False, now=lambda: datetime.now(UTC))
     after = None
     with Source(estate.current().source) as source:
         while page := source.page(organization, after, PAGE):
             for row in page:
                 kind = DriftKind.ORPHAN if row.deleted else DriftKind.STALE
-                finding = Finding(row.key, str(row.key), kind, state_of(row, COMPARED), None)
+                finding = Finding(str(row.key), kind, state_of(row, COMPARED), None)
                 yield writer.message(finding)
             after = page[-1].key
 

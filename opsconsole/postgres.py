@@ -21,6 +21,7 @@ from psycopg.adapt import Loader
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.pq import Format
 
+from opsconsole.arrays import BinaryArray, BinaryArrayDumper
 from opsconsole.closing import Closing
 from opsconsole.env import KEEPALIVES
 from opsconsole.errors import ConsoleError, OutsideDataError, UnavailableError
@@ -143,6 +144,7 @@ def connect(
         raise _refused(error, what, url) from None
     for kind in ("timestamptz", "timestamp", "date"):
         connection.adapters.register_loader(kind, _SafeLoader)
+    connection.adapters.register_dumper(BinaryArray, BinaryArrayDumper)
     return connection
 
 

@@ -149,7 +149,9 @@ class Check:
         self._in_ranges = in_ranges
         self._clock = clock
         self._now = now
-        self._messages = MessageWriter(job_id=str(job.pk), trace_id=str(job.trace_id), now=now)
+        self._messages = MessageWriter(
+            job_id=str(job.pk), trace_id=str(job.trace_id), number_keys=names.task_key is KeyKind.INTEGER, now=now
+        )
         self._under_way: deque[tuple[JudgedLook, tuple[Sending, ...]]] = deque()
         self._written_at = clock()
 
@@ -261,7 +263,8 @@ class Check:
         ledger, checkpoint, look = placed.ledger, placed.checkpoint, placed.look
         looked_at = self._clock()
         judgement = self._second_look(look.suspects)
-        ageless = tuple(finding.key for finding in judgement.findings if finding.source is None)
+        kind = self._names.task_key
+        ageless = tuple(restore_key(kind, one.task_id) for one in judgement.findings if one.source is None)
         if not ageless:
             return JudgedLook(ledger, checkpoint, look.scanned, judgement, (), looked_at)
         known = tuple(finding for finding in judgement.findings if finding.source is not None)
@@ -306,7 +309,7 @@ class Check:
         judged, parts = sent
         return _chunk(judged, [outcome for part in parts for outcome in self._systems.publisher.settle(part)])
 
-    def _second_look(self, suspects: tuple[Key, ...]) -> Judgement:
+    def _second_look(self, suspects: Sequence[Key]) -> Judgement:
         return self._look_again(suspects, self._now) if suspects else Judgement((), 0)
 
 

@@ -14,6 +14,7 @@ from typing import Protocol
 
 from opsconsole.keys import Key, KeyKind, restore_key
 from sync.engine.compare import Judgement, Published, caught_up, judge
+from sync.engine.packed import texts_of
 from sync.engine.rows import Side
 from sync.engine.texts import KEY, TEXT_KINDS, WRITTEN_BY_SERVER, TextRow, TextShape, judge_texts
 from sync.packing import PackedPair
@@ -88,16 +89,16 @@ class ByText:
         return other
 
     def __call__(self, suspects: Sequence[Key], now: Callable[[], datetime]) -> Judgement:
-        texts = [str(key) for key in suspects]
-        theirs, mine = self._rows(texts)
-        pairs = zip(suspects, texts, strict=True)
-        return judge_texts(pairs, mine, theirs, shape=self._shape, now=now(), settle=self._settle)
+        texts = texts_of(suspects)
+        theirs, mine = self._rows(suspects, texts)
+        return judge_texts(texts, mine, theirs, shape=self._shape, now=now(), settle=self._settle)
 
-    def _rows(self, texts: Sequence[str]) -> tuple[list[TextRow], list[TextRow]]:
+    def _rows(self, keys: Sequence[Key], texts: Sequence[str]) -> tuple[list[TextRow], list[TextRow]]:
         """The index's, read first, and the source's."""
-        return self._index.by_keys(texts, self._home), self._source.by_keys(texts, self._home)
+        return self._index.by_keys(keys, texts, self._home), self._source.by_keys(keys, texts, self._home)
 
     def caught_up(self, published: Sequence[Published]) -> list[int]:
-        theirs, mine = ({row[KEY]: row for row in rows} for rows in self._rows([one.task_id for one in published]))
+        texts = [one.task_id for one in published]
+        theirs, mine = ({row[KEY]: row for row in rows} for rows in self._rows(texts, texts))
         holds = self._shape.caught_up
         return [one.drift_id for one in published if holds(one, mine.get(one.task_id), theirs.get(one.task_id))]

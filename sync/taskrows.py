@@ -11,16 +11,19 @@ from uuid import UUID
 
 from psycopg import sql
 
+from opsconsole.arrays import BinaryArray
 from opsconsole.errors import OutsideDataError
 from opsconsole.estate.model import TableName
 from opsconsole.keys import Key, KeyKind
 from opsconsole.postgres import Database, as_datetime, identifier, table_identifier, trusted
 from opsconsole.times import Window
+from sync.engine.packed import KeyCodec, PackedKeys
 from sync.engine.rows import Row
 
 TEXT_OIDS = frozenset({25, 1043})  # text, varchar: comparable without a cast
 INTEGER_OIDS = frozenset({20, 21, 23, 1700})  # bigint, smallint, integer, numeric
 UUID_OID = 2950
+BIGINT_OID = 20
 
 BATCH_KEYS = 5_000
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -76,7 +79,9 @@ class KeyColumn:
 
     def array(self, keys: Sequence[Key]) -> object:
         """Many keys as one parameter. UUIDs and integers need no quoting and go as one text: adapting them one by one
-        would cost more than reading their rows."""
+        would cost more than reading their rows. Packed ones go as they are."""
+        if isinstance(keys, PackedKeys) and not self.as_text:
+            return BinaryArray(UUID_OID if keys.codec is KeyCodec.UUID else BIGINT_OID, keys.raw)
         if self.kind is KeyKind.TEXT or self.as_text:
             return [str(key) for key in keys]
         return "{" + ",".join(map(str, keys)) + "}"

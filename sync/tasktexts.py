@@ -91,8 +91,9 @@ class TaskTexts:
             joined, self._tasks.table, self._task.match, self._task.given("keys"), self._tasks.condition
         )
 
-    def by_keys(self, keys: Sequence[str], home: Key | None = None) -> list[TextRow]:
-        """The rows with these keys, whatever organization they belong to now; one or two queries for each 5,000 keys.
+    def by_keys(self, keys: Sequence[Key], texts: Sequence[str], home: Key | None = None) -> list[TextRow]:
+        """The rows with these keys (`texts` are the same), whatever organization they belong to now; one or two queries
+        for each 5,000 keys.
 
         Nearly all belong to `home`, where the index over organization and key, which the walk needs anyhow, has all
         that is asked for; only for the others the table itself is read.
@@ -106,21 +107,21 @@ class TaskTexts:
                 if len(found) == len(batch):
                     continue
                 known = {row[KEY] for row in found}
-                batch = [key for key in batch if key not in known]
+                batch = [text for text in texts[start : start + BATCH_KEYS] if text not in known]
             rows += self._anywhere(batch)
         return rows
 
-    def _at_home(self, keys: Sequence[str], home: Key) -> list[TextRow]:
+    def _at_home(self, keys: Sequence[Key], home: Key) -> list[TextRow]:
         columns = self._ask(self._query_at_home, keys, home=self._owner.dump(home))
         return self._rows(columns, repeat(str(home), len(columns[0]))) if columns else []
 
-    def _anywhere(self, keys: Sequence[str]) -> list[TextRow]:
+    def _anywhere(self, keys: Sequence[Key]) -> list[TextRow]:
         if not keys:
             return []
         columns = self._ask(self._query, keys)
         return self._rows(columns, map(json.loads, columns.pop(1))) if columns else []
 
-    def _ask(self, query: sql.Composed, keys: Sequence[str], **values: object) -> list[list[str]]:
+    def _ask(self, query: sql.Composed, keys: Sequence[Key], **values: object) -> list[list[str]]:
         """The columns, each as its values; none where there is no row."""
         (texts,) = self._tasks.database.rows(query, {"keys": self._task.array(keys), **values})
         return [] if texts[0] is None else [text.split(SEPARATOR) for text in texts]

@@ -130,7 +130,7 @@ def judge(
             unsettled += 1
             continue
         source_state, index_state = (None if row is None else state_of(row, names) for row in (mine, theirs))
-        findings.append(Finding(key, str(key), kind, source_state, index_state, fields))
+        findings.append(Finding(str(key), kind, source_state, index_state, fields))
     return Judgement(tuple(findings), unsettled)
 
 

@@ -22,9 +22,11 @@ class Message(NamedTuple):
 
 
 class MessageWriter:
-    """Makes the messages of one job. `now` gives the present UTC time."""
+    """Makes the messages of one job. `number_keys`: whether tasks' keys are whole numbers. `now` gives the present UTC
+    time."""
 
-    def __init__(self, *, job_id: str, trace_id: str, now: Callable[[], datetime]) -> None:
+    def __init__(self, *, job_id: str, trace_id: str, number_keys: bool, now: Callable[[], datetime]) -> None:
+        self._number_keys = number_keys
         self._now = now
         self._always = (("job_id", job_id.encode()), ("trace_id", trace_id.encode()))
 
@@ -43,7 +45,7 @@ class MessageWriter:
             headers = (("version", b"%d" % version), *headers)
         if source is None or finding.kind is DriftKind.ORPHAN:
             return Message(task_id, None, headers)
-        key = task_id if isinstance(finding.key, int) else dumps(task_id)
+        key = task_id if self._number_keys else dumps(task_id)
         text = (
             f'{{"id":{key},"organization_id":{source.organization},"version":{"null" if version is None else version}'
             f',"updated_at":"{moment}","fields":{{{source.fields}}}}}'

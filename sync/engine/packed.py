@@ -10,15 +10,16 @@ that differs.
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterator, Sequence
+from binascii import hexlify
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from enum import Enum
 from itertools import compress, count
 from operator import ne
-from typing import Any
+from typing import Any, overload
 from uuid import UUID, SafeUUID
 
 from sync.engine.rows import Key
-from sync.engine.walk import Suspect
 
 HASH_WIDTH = 8
 FIRST_STEP = 4
@@ -66,15 +67,58 @@ class KeyCodec(Enum):
         return len(packed) // self.cell
 
 
-def differences(mine: bytes, theirs: bytes, codec: KeyCodec) -> list[Suspect]:
-    """Where the chunks differ, in key order. Both hold whole cells in strictly rising key order of the same range."""
-    if mine == theirs:
-        return []
-    return (
-        _side_by_side(mine, theirs, codec)
-        if _differ_densely(mine, theirs, codec)
-        else _by_galloping(mine, theirs, codec)
-    )
+@dataclass(frozen=True, slots=True)
+class PackedKeys(Sequence[Key]):
+    """Keys as cells have them. One is made where it is asked for: most go to the servers only, and as texts to rows."""
+
+    codec: KeyCodec
+    raw: Sequence[bytes]
+
+    def __len__(self) -> int:
+        return len(self.raw)
+
+    @overload
+    def __getitem__(self, place: int) -> Key: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> PackedKeys: ...
+
+    def __getitem__(self, place: int | slice) -> Key | PackedKeys:
+        if isinstance(place, slice):
+            return PackedKeys(self.codec, self.raw[place])
+        return self.codec.decode(self.raw[place])
+
+    def texts(self) -> list[str]:
+        """Each as `str` gives it, in a fraction of the time for UUIDs."""
+        if self.codec is not KeyCodec.UUID or not self.raw:
+            return list(map(str, self))
+        parts = struct.iter_unpack("8s4s4s4s12s", hexlify(b"".join(self.raw)))
+        return b",".join(map(b"-".join, parts)).decode().split(",")
+
+
+def texts_of(keys: Sequence[Key]) -> list[str]:
+    return keys.texts() if isinstance(keys, PackedKeys) else list(map(str, keys))
+
+
+@dataclass(slots=True)
+class Differing:
+    """The keys that differ, in key order, and for each how many of the chunk's source tasks lie before it or are it."""
+
+    keys: list[bytes] = field(default_factory=list)
+    scanned: list[int] = field(default_factory=list)
+
+    def add(self, key: bytes, scanned: int) -> None:
+        self.keys.append(key)
+        self.scanned.append(scanned)
+
+
+def differences(mine: bytes, theirs: bytes, codec: KeyCodec) -> Differing:
+    """Where the chunks differ. Both hold whole cells in strictly rising key order of the same range."""
+    found = Differing()
+    if mine != theirs:
+        way = _side_by_side if _differ_densely(mine, theirs, codec) else _by_galloping
+        way(mine, theirs, codec, found)
+    return found
 
 
 def _differ_densely(mine: bytes, theirs: bytes, codec: KeyCodec) -> bool:
@@ -88,22 +132,20 @@ def _differ_densely(mine: bytes, theirs: bytes, codec: KeyCodec) -> bool:
     return differing >= DENSE
 
 
-def _side_by_side(mine: bytes, theirs: bytes, codec: KeyCodec) -> list[Suspect]:
+def _side_by_side(mine: bytes, theirs: bytes, codec: KeyCodec, found: Differing) -> None:
     """Block by block of my cells, each with theirs of the same range: cells by themselves take three times the room."""
-    found: list[Suspect] = []
     size = BLOCK_CELLS * codec.cell
     there = 0
     for here in range(0, len(mine) or 1, size):
         block, end = mine[here : here + size], len(theirs)
         if here + size < len(mine):
             end = max(there, cells_upto(theirs, codec.last_key(block), codec))
-        found += _block_side_by_side(block, theirs[there:end], codec, before=here // codec.cell)
+        _block_side_by_side(block, theirs[there:end], codec, here // codec.cell, found)
         there = end
-    return found
 
 
-def _block_side_by_side(mine: bytes, theirs: bytes, codec: KeyCodec, before: int) -> Iterator[Suspect]:
-    width, order, decode = codec.width, codec.order, codec.decode
+def _block_side_by_side(mine: bytes, theirs: bytes, codec: KeyCodec, before: int, found: Differing) -> None:
+    width, order, add = codec.width, codec.order, found.add
     cells, others = _cells(mine, codec), _cells(theirs, codec)
     while True:
         place = 0
@@ -111,32 +153,31 @@ def _block_side_by_side(mine: bytes, theirs: bytes, codec: KeyCodec, before: int
             key, other = cells[place][:width], others[place][:width]
             if key != other:
                 break
-            yield Suspect(decode(key), before + place + 1)
+            add(key, before + place + 1)
         else:
             break
         # From here on the same key is at another place on either side.
         before += place
         if order(key) < order(other):
             before += 1
-            yield Suspect(decode(key), before)
+            add(key, before)
             cells, others = cells[place + 1 :], others[place:]
         else:
-            yield Suspect(decode(other), before)
+            add(other, before)
             cells, others = cells[place:], others[place + 1 :]
     both = min(len(cells), len(others))
     for number, cell in enumerate(cells[both:], before + both + 1):
-        yield Suspect(decode(cell[:width]), number)
+        add(cell[:width], number)
     for cell in others[both:]:
-        yield Suspect(decode(cell[:width]), before + both)
+        add(cell[:width], before + both)
 
 
 def _cells(packed: bytes, codec: KeyCodec) -> Sequence[bytes]:
     return struct.unpack(f"{codec.cell}s" * codec.count(packed), packed)
 
 
-def _by_galloping(mine: bytes, theirs: bytes, codec: KeyCodec) -> list[Suspect]:
-    found: list[Suspect] = []
-    cell, width, decode = codec.cell, codec.width, codec.decode
+def _by_galloping(mine: bytes, theirs: bytes, codec: KeyCodec, found: Differing) -> None:
+    cell, width, order = codec.cell, codec.width, codec.order
     here, there, mine_end, their_end = 0, 0, len(mine), len(theirs)
     while here < mine_end and there < their_end:
         my_cell, their_cell = mine[here : here + cell], theirs[there : there + cell]
@@ -144,19 +185,19 @@ def _by_galloping(mine: bytes, theirs: bytes, codec: KeyCodec) -> list[Suspect]:
             run = equal_run(mine, theirs, here + cell, there + cell, cell) + cell
             here, there = here + run, there + run
             continue
-        key = decode(my_cell[:width])
-        if my_cell[:width] == their_cell[:width]:
+        key, other = my_cell[:width], their_cell[:width]
+        if key == other:
             here, there = here + cell, there + cell
-        elif key < (other := decode(their_cell[:width])):  # type: ignore[operator]  # one kind of key
+        elif order(key) < order(other):
             here += cell
         else:
             there += cell
             key = other
-        found.append(Suspect(key, here // cell))
-    found += [Suspect(decode(mine[at : at + width]), at // cell + 1) for at in range(here, mine_end, cell)]
-    end = mine_end // cell
-    found += [Suspect(decode(theirs[at : at + width]), end) for at in range(there, their_end, cell)]
-    return found
+        found.add(key, here // cell)
+    for at in range(here, mine_end, cell):
+        found.add(mine[at : at + width], at // cell + 1)
+    for at in range(there, their_end, cell):
+        found.add(theirs[at : at + width], mine_end // cell)
 
 
 def equal_run(mine: bytes, theirs: bytes, here: int, there: int, cell: int) -> int:

@@ -13,7 +13,7 @@ from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 from typing import Protocol
 
-from sync.engine.packed import KeyCodec, cells_upto, differences
+from sync.engine.packed import KeyCodec, PackedKeys, cells_upto, differences
 from sync.engine.rows import Key
 from sync.engine.walk import Look, looks_of
 
@@ -146,9 +146,9 @@ class PackedWalk:
             upto = chunk.upto if self._codec.count(theirs) < limit else self._codec.last_key(theirs)
             whole = upto == chunk.upto
             size = len(mine) if whole or upto is None else cells_upto(mine, upto, self._codec)
-            suspects = differences(mine[:size], theirs, self._codec)
-            differed = differed or bool(suspects)
-            yield from looks_of(suspects, size // self._codec.cell, upto)
+            found = differences(mine[:size], theirs, self._codec)
+            differed = differed or bool(found.keys)
+            yield from looks_of(PackedKeys(self._codec, found.keys), found.scanned, size // self._codec.cell, upto)
             if whole:
                 break
             mine, after = mine[size:], upto

@@ -66,7 +66,6 @@ class Finding:
     """One task on which both sides differ, seen again and settled. `task_id` is the key as text; `fields` names what
     differs (stale only). Not frozen, for the same reason as above; nobody changes one."""
 
-    key: Key
     task_id: str
     kind: DriftKind
     source: State | None

@@ -186,7 +186,7 @@ def within_datetime(moment: str | None) -> str | None:
 
 
 def judge_texts(
-    suspects: Iterable[tuple[Key, str]],
+    suspects: Iterable[str],
     source: Sequence[TextRow],
     index: Sequence[TextRow],
     *,
@@ -194,12 +194,12 @@ def judge_texts(
     now: datetime,
     settle: timedelta,
 ) -> Judgement:
-    """As `sync.engine.compare.judge`; `suspects` are keys, each with its text as the rows have it."""
+    """As `sync.engine.compare.judge`; `suspects` are keys as texts, as the rows have them."""
     mine_of, theirs_of = ({row[KEY]: row for row in rows} for rows in (source, index))
     bound = str(to_json(now - settle))  # such texts sort as their times
     findings: list[Finding] = []
     unsettled = 0
-    for key, text in suspects:
+    for text in suspects:
         mine, theirs = mine_of.get(text), theirs_of.get(text)
         fields: tuple[str, ...] = ()
         if mine is None or mine[DELETED]:
@@ -217,5 +217,5 @@ def judge_texts(
             continue
         source_state = None if mine is None else shape.source_state(mine)
         index_state = None if theirs is None else shape.index_state(theirs)
-        findings.append(Finding(key, text, kind, source_state, index_state, fields))
+        findings.append(Finding(text, kind, source_state, index_state, fields))
     return Judgement(tuple(findings), unsettled)

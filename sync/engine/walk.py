@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 
 from sync.engine.compare import drift_kind
 from sync.engine.rows import Key, Row, Side
@@ -32,7 +32,7 @@ class Look:
 
     upto: Key | None
     scanned: int
-    suspects: tuple[Key, ...]
+    suspects: Sequence[Key]
 
 
 Walk: TypeAlias = Callable[[Key | None, Key | None], Iterator[Look]]
@@ -40,21 +40,17 @@ Walk: TypeAlias = Callable[[Key | None, Key | None], Iterator[Look]]
 upper bound."""
 
 
-class Suspect(NamedTuple):
-    """A key that differs, and how many of the chunk's source tasks lie before it or are it."""
+def looks_of(suspects: Sequence[Key], places: Sequence[int], scanned: int, upto: Key | None) -> Iterator[Look]:
+    """A chunk as one look, or as several where it has many suspects, each ending at its last suspect.
 
-    key: Key
-    scanned: int
-
-
-def looks_of(suspects: Sequence[Suspect], scanned: int, upto: Key | None) -> Iterator[Look]:
-    """A chunk as one look, or as several where it has many suspects, each ending at its last suspect."""
+    `places`: how many of the chunk's `scanned` source tasks lie before each suspect or are it.
+    """
     begin, before = 0, 0
     while len(suspects) - begin > MOST_SUSPECTS:
-        part = suspects[begin : begin + MOST_SUSPECTS]
-        yield Look(part[-1].key, part[-1].scanned - before, tuple(suspect.key for suspect in part))
-        begin, before = begin + MOST_SUSPECTS, part[-1].scanned
-    yield Look(upto, scanned - before, tuple(suspect.key for suspect in suspects[begin:]))
+        end = begin + MOST_SUSPECTS
+        yield Look(suspects[end - 1], places[end - 1] - before, suspects[begin:end])
+        begin, before = end, places[end - 1]
+    yield Look(upto, scanned - before, suspects[begin:])
 
 
 def walk(
@@ -67,7 +63,7 @@ def walk(
         theirs = _in_order(index.page(organization, after, limit), after, "index")
         upto = nearer(_common_end(mine, theirs, limit), bound)
         mine, theirs = _within(mine, upto), _within(theirs, upto)
-        yield from looks_of(_suspects(mine, theirs), _tasks(mine), upto)
+        yield from looks_of(*_suspects(mine, theirs), _tasks(mine), upto)
         if upto == bound:
             return
         after = upto
@@ -84,7 +80,8 @@ def walk_pages(
         mine = _in_order(read(after), after, "source")
         theirs = index.by_keys([row.key for row in mine])
         upto = mine[-1].key if len(mine) >= limit else None
-        yield from looks_of(_suspects(mine, [theirs[row.key] for row in mine if row.key in theirs]), _tasks(mine), upto)
+        suspects, places = _suspects(mine, [theirs[row.key] for row in mine if row.key in theirs])
+        yield from looks_of(suspects, places, _tasks(mine), upto)
         if upto is None:
             return
         after = upto
@@ -98,13 +95,15 @@ def look_at_keys(keys: Sequence[Key], *, start: int, limit: int) -> Iterator[tup
         yield begin + len(chunk), Look(None, len(chunk), chunk)
 
 
-def _suspects(mine: Sequence[Row], theirs: Sequence[Row]) -> list[Suspect]:
-    """Where two pages of the same range differ. Both are in key order, and so is the result."""
-    found: list[Suspect] = []
+def _suspects(mine: Sequence[Row], theirs: Sequence[Row]) -> tuple[list[Key], list[int]]:
+    """Where two pages of the same range differ, as `looks_of` takes it. Both are in key order, and so is the result."""
+    found: list[Key] = []
+    places: list[int] = []
     position = scanned = 0
     for row in mine:
         while position < len(theirs) and theirs[position].key < row.key:  # type: ignore[operator]  # one kind of key
-            found.append(Suspect(theirs[position].key, scanned))
+            found.append(theirs[position].key)
+            places.append(scanned)
             position += 1
         other = None
         if position < len(theirs) and theirs[position].key == row.key:
@@ -112,8 +111,10 @@ def _suspects(mine: Sequence[Row], theirs: Sequence[Row]) -> list[Suspect]:
             position += 1
         scanned += not row.deleted
         if drift_kind(row, other) is not None:
-            found.append(Suspect(row.key, scanned))
-    return found + [Suspect(row.key, scanned) for row in theirs[position:]]
+            found.append(row.key)
+            places.append(scanned)
+    rest = [row.key for row in theirs[position:]]
+    return found + rest, places + [scanned] * len(rest)
 
 
 def _tasks(rows: Sequence[Row]) -> int:

@@ -46,4 +46,4 @@ def finding(kind: DriftKind = DriftKind.MISSING) -> Finding:
     key = uuid4()
     state = state_of(Row(key, uuid4(), ("waiting",), 1, timezone.now()), ("status",))
     source = None if kind is DriftKind.ORPHAN else state
-    return Finding(key, str(key), kind, source, None if kind is DriftKind.MISSING else state)
+    return Finding(str(key), kind, source, None if kind is DriftKind.MISSING else state)

@@ -14,7 +14,7 @@ from psycopg import sql
 
 from opsconsole.estate.model import Estate, Index, IndexAdapter, OrganizationTable, TaskTable
 from opsconsole.estate.model import Source as SourceSettings
-from opsconsole.keys import Key, KeyKind
+from opsconsole.keys import Key, KeyKind, restore_key
 from sync.engine.packed_walk import Pace, PackedWalk
 from sync.engine.rows import DriftKind, Row, Side
 from sync.engine.values import to_json
@@ -146,7 +146,10 @@ class Stores:
         with ExitStack() as stack:
             for look in self.looks(way, limit, stack):
                 judged = again(look.suspects, lambda: NOW)
-                found |= {finding.key: (finding.kind, finding.fields) for finding in judged.findings}
+                found |= {
+                    restore_key(self.kind, finding.task_id): (finding.kind, finding.fields)
+                    for finding in judged.findings
+                }
                 unsettled += judged.unsettled
                 scanned += look.scanned
         return found, unsettled, scanned

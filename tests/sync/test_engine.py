@@ -23,7 +23,7 @@ from sync.engine.packed_walk import Digest, Pace, PackedWalk
 from sync.engine.rows import DriftKind, Finding, Key, Row
 from sync.engine.texts import WRITTEN_BY_SERVER, TextShape
 from sync.engine.values import to_json
-from sync.engine.walk import MOST_SUSPECTS, Look, OutOfOrderError, Suspect, look_at_keys, looks_of, walk
+from sync.engine.walk import MOST_SUSPECTS, Look, OutOfOrderError, look_at_keys, looks_of, walk
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 SETTLE = timedelta(seconds=10)
@@ -171,9 +171,11 @@ class Result:
     looks: list[Look] = field(default_factory=list)
 
     def add(self, look: Look, findings: Sequence[Finding], unsettled: int) -> None:
+        keys = {str(key): key for key in look.suspects}
         for finding in findings:
-            assert finding.key not in self.drift, "a task was found twice"
-            self.drift[finding.key] = (finding.kind, finding.fields)
+            key = keys[finding.task_id]
+            assert key not in self.drift, "a task was found twice"
+            self.drift[key] = (finding.kind, finding.fields)
         self.unsettled += unsettled
         self.scanned += look.scanned
         self.looks.append(look)
@@ -393,7 +395,7 @@ def test_the_second_look_decides() -> None:
     (look,) = walk(source, index, HERE, after=None, limit=10)
     index.rows = rows_of(1)
     verdict = judge(look.suspects, source.by_keys([1, 2]), index.rows, names=NAMES, now=NOW, settle=SETTLE)
-    assert [(finding.key, finding.kind) for finding in verdict.findings] == [(2, DriftKind.MISSING)]
+    assert [(finding.task_id, finding.kind) for finding in verdict.findings] == [("2", DriftKind.MISSING)]
 
 
 def test_a_moved_task_is_stale_by_its_organization_and_no_orphan() -> None:
@@ -420,9 +422,8 @@ def test_a_list_of_tasks_is_looked_at_in_chunks_from_any_position(count: int, li
 )
 def test_a_chunk_with_many_suspects_becomes_several_looks_that_add_up(gaps: list[int], after_last: int) -> None:
     scanned = list(accumulate(gaps))
-    suspects = [Suspect(number, before) for number, before in enumerate(scanned)]
     total = (scanned or [0])[-1] + after_last
-    looks = list(looks_of(suspects, total, upto=None))
+    looks = list(looks_of(range(len(gaps)), scanned, total, upto=None))
     assert [key for look in looks for key in look.suspects] == list(range(len(gaps)))
     assert sum(look.scanned for look in looks) == total
     assert all(len(look.suspects) <= MOST_SUSPECTS for look in looks)

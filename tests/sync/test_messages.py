@@ -15,7 +15,7 @@ from sync.engine.written import state_of
 
 TASK, ORGANIZATION = UUID(int=1), UUID(int=2)
 MOMENT, NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC), datetime(2026, 1, 3, tzinfo=UTC)
-WRITER = MessageWriter(job_id="J1", trace_id="t", now=lambda: NOW)
+WRITER = MessageWriter(job_id="J1", trace_id="t", number_keys=False, now=lambda: NOW)
 
 
 def row(deleted: bool = False) -> Row:
@@ -24,7 +24,7 @@ def row(deleted: bool = False) -> Row:
 
 def message(kind: DriftKind, source: Row | None, index: Row | None = None) -> Message:
     mine, theirs = (None if row is None else state_of(row, ("status", "due")) for row in (source, index))
-    return WRITER.message(Finding(TASK, str(TASK), kind, mine, theirs))
+    return WRITER.message(Finding(str(TASK), kind, mine, theirs))
 
 
 def test_a_task_becomes_json() -> None:
@@ -69,7 +69,9 @@ def test_without_a_version_there_is_no_header_of_it() -> None:
 
 def test_whole_numbers_are_numbers_and_texts_are_escaped() -> None:
     state = state_of(Row(7, 'an "organization"', ("a\\\n\u00fc\U0001f600",), 1, MOMENT), ('a "name"',))
-    built = WRITER.message(Finding(7, "7", DriftKind.MISSING, state, None))
+    built = MessageWriter(job_id="J1", trace_id="t", number_keys=True, now=lambda: NOW).message(
+        Finding("7", DriftKind.MISSING, state, None)
+    )
     assert built.value is not None
     content = json.loads(built.value)
     assert (content["id"], content["organization_id"]) == (7, 'an "organization"')

@@ -10,9 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sync.engine import packed
-from sync.engine.packed import KeyCodec, differences
+from sync.engine.packed import KeyCodec, PackedKeys, differences
 from sync.engine.rows import Key
-from sync.engine.walk import Suspect
 
 Chunk = dict[int, int]
 """Keys by number, each with the hash of its fields."""
@@ -36,9 +35,9 @@ def _key(codec: KeyCodec, number: int) -> bytes:
     return number.to_bytes(8, signed=True) if codec is KeyCodec.INTEGER else ((number + 100) << 64).to_bytes(16)
 
 
-def one_by_one(codec: KeyCodec, mine: Chunk, theirs: Chunk) -> list[Suspect]:
+def one_by_one(codec: KeyCodec, mine: Chunk, theirs: Chunk) -> list[tuple[Key, int]]:
     return [
-        Suspect(KEY_OF[codec](number), sum(one <= number for one in mine))
+        (KEY_OF[codec](number), sum(one <= number for one in mine))
         for number in sorted(mine.keys() | theirs.keys())
         if mine.get(number) != theirs.get(number)
     ]
@@ -52,7 +51,10 @@ def test_both_ways_find_what_differs(codec: KeyCodec, dense: bool, mine: Chunk, 
         patch.setattr(packed, "DENSE", 0 if dense else 1_000)
         patch.setattr(packed, "BLOCK_CELLS", block)
         found = differences(packed_chunk(codec, mine), packed_chunk(codec, theirs), codec)
-    assert found == one_by_one(codec, mine, theirs)
+    keys = PackedKeys(codec, found.keys)
+    assert list(zip(keys, found.scanned, strict=True)) == one_by_one(codec, mine, theirs)
+    assert keys.texts() == list(map(str, keys))
+    assert list(keys[1:3]) == list(keys)[1:3]
 
 
 @pytest.mark.parametrize(("every", "dense"), [(3, True), (10, True), (1_000, False)])
@@ -62,10 +64,9 @@ def test_the_samples_tell_short_runs_from_long_ones(monkeypatch: pytest.MonkeyPa
     theirs = {number: 1 + (number % every == 0) for number in mine if number % 997}
     ways: list[str] = []
 
-    def taken(way: str) -> Callable[..., list[Suspect]]:
-        def take(*_: object) -> list[Suspect]:
+    def taken(way: str) -> Callable[..., None]:
+        def take(*_: object) -> None:
             ways.append(way)
-            return []
 
         return take
 

@@ -18,7 +18,7 @@ from monitoring.pipeline.sampling import EACH, updated_about, updated_after, upd
 from opsconsole import estate
 from opsconsole.errors import ConsoleError
 from opsconsole.estate.model import Estate, Pipeline
-from opsconsole.keys import Key
+from opsconsole.keys import Key, restore_key
 from sync.engine.rows import DriftKind, Finding
 from sync.index import IndexSide, open_index
 from sync.secondlook import ByValue
@@ -67,7 +67,7 @@ class Round:
     source: Source
     index: IndexSide
     now: datetime
-    found: dict[Key, Finding] = field(default_factory=dict)
+    found: dict[str, Finding] = field(default_factory=dict)
     unsettled: int = 0
 
     @property
@@ -109,9 +109,10 @@ class Round:
         first = judge(keys, timezone.now) if keys else None
         if first is None or not first.findings:
             return []
-        again = judge([finding.key for finding in first.findings], timezone.now)
+        suspects = [restore_key(tasks.id_type, finding.task_id) for finding in first.findings]
+        again = judge(suspects, timezone.now)
         self.unsettled += first.unsettled + again.unsettled
-        self.found |= {finding.key: finding for finding in again.findings}
+        self.found |= {finding.task_id: finding for finding in again.findings}
         return list(again.findings)
 
     def _updates(self) -> list[datetime]:
