@@ -12,4 +12,4 @@ from opsconsole.words import number
 @on_restore
 def hold_disablings(lost: Lost, now: datetime) -> list[str]:
     waiting = Disabling.objects.filter(state__in=UNDER_WAY).count()
-    return [f"{number(waiting)} tracked tasks were being disabled or enabled again. All of that waits until --release."]
+    return [f"Tracked tasks being disabled or enabled again: {number(waiting)}. All of that waits until --release."]

@@ -5,14 +5,13 @@ from __future__ import annotations
 from datetime import datetime
 
 from monitoring.alerts.models import Notification
-from monitoring.alerts.operations.delivery import LEASE
 from opsconsole.restoring import Lost, Release, on_release, on_restore
 from opsconsole.words import counted, number
 
 
 @on_restore
 def hold_messages(lost: Lost, now: datetime) -> list[str]:
-    Notification.objects.free_lost(now + LEASE)
+    Notification.objects.free_sending(lost.since)  # it was due then, and has most likely been sent
     waiting = Notification.objects.waiting().count()
     return [f"Messages that waited then: {number(waiting)}. They are held until --release, and so are all new ones."]
 

@@ -81,12 +81,14 @@ def console_of_an_hour_ago(address: str) -> Before:
     running, _ = claim(make_job())
     Job.objects.filter(pk=running.pk).update(checkpoint="key-17", scanned=100, heartbeat_at=then)
     JobRange.objects.create(job=running, number=1, state=RangeState.RUNNING, fence=1, worker="w", heartbeat_at=then)
+    running.attempts.create(number=1, range_number=1, worker="w", host="h", pid=1)
     ending, _ = claim(make_job())
     Job.objects.filter(pk=ending.pk).update(state=JobState.CANCELLING, heartbeat_at=then, cancel_requested_at=then)
     subscribe(channel("team", address, ChannelKind.WEBHOOK))
-    for subject, state in (("job:told", "delivered"), ("job:to-be-told", "queued")):
+    for subject, state in (("job:told", "delivered"), ("job:to-be-told", "queued"), ("job:being-told", "sending")):
         alert = run_failed(subject, now=then - MINUTE)
-        Notification.objects.filter(alert=alert).update(state=state)
+        lease = now + MINUTE if state == "sending" else None  # of a sender whose clock is ahead
+        Notification.objects.filter(alert=alert).update(state=state, lease_until=lease)
     Monitor.objects.create(
         name="backup", period=30 * MINUTE, grace=5 * MINUTE, stored="up", last_ping=then, deadline=then + 35 * MINUTE
     )
@@ -174,7 +176,10 @@ def after(before: Before, servers: ServerAddresses, tmp_path: Path) -> Iterator[
     tool("pg_dump", "--format=custom", "--file", backup, here)
     the_lost_hour(before)
     with restored(servers, backup):
-        assert "Jobs that were running: 2; each goes on from its checkpoint." in settle(before.now - 10 * MINUTE)
+        said = settle(before.now - 10 * MINUTE)
+        assert "Jobs that were running: 2; each goes on from its checkpoint." in said
+        assert "Messages that waited then: 2." in said
+        assert "Tracked tasks being disabled or enabled again: 1." in said
         first_rounds(before.now)
         yield before
 
@@ -271,8 +276,8 @@ def test_nothing_is_told_or_disabled_until_somebody_has_looked(after: Before, ho
     deliver(after.now)
     assert hook.posts
     assert set(hook.keys) <= new
-    held = Notification.objects.get(alert__subject="job:to-be-told")
-    assert held.state == "withdrawn"
+    held = Notification.objects.filter(alert__subject__in=["job:to-be-told", "job:being-told"])
+    assert list(held.values_list("state", flat=True)) == ["withdrawn"] * 2
     disabling.work_off(after.now)
     assert Disabling.objects.get().attempts == 1
     assert "after_restore" not in failed_checks(after.now)
@@ -282,7 +287,7 @@ def test_nothing_is_told_or_disabled_until_somebody_has_looked(after: Before, ho
     ("which", "left"),
     [
         ("new", {"job:due-later", "job:new"}),
-        ("all", {"job:due-then", "job:due-later", "job:new"}),
+        ("all", {"job:due-then", "job:due-meanwhile", "job:due-later", "job:new"}),
         ("none", set()),
     ],
 )
@@ -292,6 +297,7 @@ def test_only_what_was_due_in_the_lost_time_is_withdrawn(which: str, left: set[s
     subscribe(channel("team", hook.address, ChannelKind.WEBHOOK))
     for subject, made, due in (
         ("job:due-then", then - MINUTE, then),
+        ("job:due-meanwhile", then - MINUTE, then + 30 * MINUTE),
         ("job:due-later", then - MINUTE, now + HOUR),
         ("job:new", now, then),
     ):

@@ -77,8 +77,12 @@ class NotificationQuerySet(models.QuerySet["Notification"]):
 
     def free_lost(self, now: datetime) -> int:
         """What a sender claimed and did not settle within its lease can be sent again, with the same key."""
-        lost = self.filter(state=NotificationState.SENDING, lease_until__lte=now)
-        return lost.update(state=NotificationState.QUEUED, lease_until=None, due_at=now)
+        return self.filter(lease_until__lte=now).free_sending(now)
+
+    def free_sending(self, due_at: datetime) -> int:
+        """What a sender claimed and will not settle waits again, since `due_at`."""
+        sending = self.filter(state=NotificationState.SENDING)
+        return sending.update(state=NotificationState.QUEUED, lease_until=None, due_at=due_at)
 
     def withdraw(self) -> int:
         """Of what has not left: nobody needs to know any more."""
