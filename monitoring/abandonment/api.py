@@ -1,21 +1,22 @@
-"""Tracked tasks for programs: to read, to keep or warn about, and for systems to report their own."""
+"""Tracked tasks for programs: to read, with their policies, to keep, and for systems to report their own."""
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated, Any
 
 from django.http import HttpRequest
 from django.shortcuts import get_object_or_404
 from django.utils import timezone
 from ninja import Field, Query, Schema
-from pydantic import AwareDatetime
+from pydantic import AwareDatetime, BeforeValidator
 
 from monitoring.abandonment.access import KEEP, REPORT, VIEW
 from monitoring.abandonment.facts import Facts
-from monitoring.abandonment.models import TaskState, TrackedTask
+from monitoring.abandonment.models import Policy, TaskState, TrackedTask
 from monitoring.abandonment.operations import wishes
 from monitoring.abandonment.operations.reporting import MOST, report, reporting_source
+from monitoring.abandonment.rules import Stage
 from monitoring.abandonment.source import LONGEST_ERROR, SeenTask, is_healthy, link_of
 from monitoring.abandonment.words import next_of
 from opsconsole.api.paging import Page, PagingQuery, page
@@ -23,8 +24,11 @@ from opsconsole.api.routes import Number, Reason, Routes, actor_of
 
 routes = Routes("Tracked tasks", "tracked-tasks")
 reports = Routes("Tracked tasks", "tracked-task-reports")
+policies = Routes("Tracked tasks", "tracked-task-policies")
 
 LARGEST_COUNTER = 2**62
+Seconds = Annotated[float, BeforeValidator(timedelta.total_seconds)]
+StageName = Annotated[str, BeforeValidator(lambda stage: Stage(stage).name.lower())]
 
 
 class TrackedTaskOut(Schema):
@@ -74,6 +78,26 @@ class KeepUntil(Reason):
         "extra": "forbid",
         "json_schema_extra": {"example": {"until": "2027-01-01T00:00:00Z", "reason": "They migrate; OPS-123."}},
     }
+
+
+class PolicyOut(Schema):
+    """What is done about tasks whose scope and kind fit: exact, by a beginning (`eu-*`), or any (`*`). The narrowest
+    policy holds. A stage is `detect`, `notify` or `disable`; reminders are hours before the disabling."""
+
+    number: int = Field(alias="id")
+    scope: str
+    kind: str
+    failing_stage: StageName
+    idle_stage: StageName
+    failing_after_seconds: Seconds = Field(alias="failing_after")
+    idle_after_seconds: Seconds = Field(alias="idle_after")
+    watch_after_seconds: Seconds = Field(alias="watch_after")
+    notice_seconds: Seconds = Field(alias="notice")
+    recency_seconds: Seconds = Field(alias="recency")
+    lasting_seconds: Seconds = Field(alias="lasting")
+    reminders: list[float]
+    changed_at: datetime
+    changed_by: str
 
 
 class ReportedTask(Schema):
@@ -135,6 +159,11 @@ def keep_task(request: HttpRequest, number: Number, body: KeepUntil) -> Any:
     task = get_object_or_404(TrackedTask, pk=number)
     wishes.keep(task, body.until, actor_of(request), body.reason, timezone.now())
     return TrackedTask.objects.get(pk=number)
+
+
+@policies.read("", VIEW, Page[PolicyOut], summary="Policies of tracked tasks, newest first")
+def list_policies(request: HttpRequest, paging: PagingQuery) -> Any:
+    return page(Policy.objects.all(), ("-id",), paging)
 
 
 @reports.act("", REPORT, Reported, summary="Report the tasks of a system")

@@ -11,6 +11,7 @@ from django.utils import timezone
 from monitoring.abandonment.facts import Facts
 from monitoring.abandonment.models import Disabling, SourceLook, TaskState, TrackedTask
 from monitoring.abandonment.operations import reporting
+from monitoring.abandonment.rules import Stage
 from monitoring.abandonment.source import SeenTask
 from opsconsole.access import Role
 from opsconsole.errors import UsageError
@@ -118,6 +119,12 @@ class TestOverHttp:
         assert kept.json()["keep_until"] is not None
         assert AuditEntry.objects.get(action="tracked_task.kept").door == "api"
         assert ops.get(f"tracked-tasks/{row['number']}").json() == kept.json()
+
+    def test_policies_are_read(self, ops: Program) -> None:
+        policy(Stage.NOTIFY, scope="eu-*")
+        (row,) = ops.get("tracked-task-policies").json()["items"]
+        assert (row["scope"], row["kind"], row["failing_stage"], row["reminders"]) == ("eu-*", "*", "notify", [72, 24])
+        assert (row["failing_after_seconds"], row["notice_seconds"]) == (30 * 86_400, 7 * 86_400)
 
     @pytest.mark.parametrize(
         ("body", "said"),
