@@ -28,7 +28,7 @@ ROOT = "/api/v1/"
 @cache
 def api() -> NinjaAPI:
     """The API with the routers of every app that has an `api` module."""
-    autodiscover_modules("api", "api.audit_log")
+    autodiscover_modules("api", "api.audit_log", "trace_page")
     made = NinjaAPI(
         title="Opsconsole",
         version=VERSION,
