@@ -15,7 +15,7 @@ from uuid import uuid4
 from monitoring.schedules.catchup import Policy, plan
 from monitoring.schedules.models import STATE_FIELDS, Action, Monitor, Run, RunState, ScheduledJob, Trigger
 from monitoring.schedules.operations import running
-from monitoring.schedules.pings import NO_RUNS, Stored, deadline
+from monitoring.schedules.pings import NO_RUNS, deadline
 from opsconsole.due import next_due
 from opsconsole.estate.model import CatchUp
 from opsconsole.inserting import insert_new
@@ -95,9 +95,6 @@ def _expect_anew(monitor: Monitor, lost: Lost) -> None:
     """Open runs may have ended. What is expected after the lost time already stays as it is."""
     rules = monitor.rules
     state = replace(monitor.state, runs=NO_RUNS)
-    if state.stored is Stored.NEW:
-        monitor.state, monitor.deadline = state, None
-        return
     ends = deadline(state, rules)
     after = next_due(rules.schedule, lost.until) if rules.schedule else None
     if ends is not None and after is not None:

@@ -20,7 +20,7 @@ import psycopg
 import pytest
 from django.contrib.sessions.models import Session
 from django.core.management import call_command
-from django.db import connection
+from django.db import connection, transaction
 from django.utils import timezone
 from psycopg import sql
 from pytest_django import Settings
@@ -31,10 +31,12 @@ from monitoring.alerts.conditions.reconciling import reconcile as reconcile_aler
 from monitoring.alerts.models import ChannelKind, Notification
 from monitoring.alerts.operations.delivery import deliver
 from monitoring.alerts.operations.life import fire
+from monitoring.schedules import restoring
 from monitoring.schedules.models import Action, Looked, Monitor, Run, RunState
 from monitoring.schedules.operations.firing import fire_due
 from monitoring.schedules.operations.looking import DETECTOR, look
 from monitoring.schedules.operations.reconciling import reconcile as reconcile_runs
+from monitoring.schedules.restoring import expect_pings_anew, settle_runs
 from opsconsole import audit
 from opsconsole.demo.addresses import ServerAddresses
 from opsconsole.demo.postgres import binaries
@@ -357,3 +359,58 @@ def test_batches_that_go_on_are_named_up_to_twenty() -> None:
     assert settle_jobs(Lost(now - HOUR, now), now)[-1].startswith(f"{named} and more. ")
     Batch.objects.filter(pk=numbers[-1]).update(state=BatchState.CANCELLED)
     assert settle_jobs(Lost(now - HOUR, now), now)[-1].startswith(f"{named}. ")
+
+
+def test_due_times_of_the_lost_time_are_unknown_and_never_come_again() -> None:
+    """Many as ranges with a count. Not those of a job that is off; of the critical, only calls of other systems."""
+    now = timezone.now()
+    lost = Lost(now - 3 * DAY, now - HOUR)
+    grid: dict[str, Any] = {"anchor": now - DAY * 30, "since": lost.since}
+    call: dict[str, Any] = {"action": Action.HTTP, "operation": "", "parameters": {"url": "http://export.example.com/"}}
+    report = make_scheduled_job("report", **grid)
+    make_scheduled_job("call", critical=True, **grid, **call)
+    make_scheduled_job("off", enabled=False, **grid)
+    make_scheduled_job("critical", critical=True, **grid)
+    settle_runs(lost, now)
+    runs = Run.objects.order_by("scheduled_job__name", "due_at")
+    assert set(runs.values_list("scheduled_job__name", "state", "cause")) == {
+        (name, "unknown", f"The console's database was restored, and nothing is known of {lost}: it may have run.")
+        for name in ("call", "report")
+    }
+    mine = list(runs.filter(scheduled_job=report))
+    assert sum(run.count for run in mine) == (lost.until - lost.since) // (5 * MINUTE)
+    first = mine[0]
+    assert first.due_until is not None
+    assert first.due_until - first.due_at == (first.count - 1) * 5 * MINUTE
+    assert {run.due_until for run in mine if run.count == 1} == {None}
+    report.refresh_from_db()
+    assert (report.watermark, report.next_due) == (lost.until, lost.until + 5 * MINUTE)
+
+
+def test_what_monitors_expect_begins_anew_where_the_lost_time_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs that were open may have ended; what is put off further already stays so. A slice at a time."""
+    monkeypatch.setattr(restoring, "PER_SLICE", 2)
+    now = timezone.now()
+    lost = Lost(now - 2 * HOUR, now - HOUR)
+    began = {"": lost.since.isoformat()}
+    common: dict[str, Any] = {"period": 30 * MINUTE, "grace": 5 * MINUTE, "last_ping": lost.since, "deadline": now}
+    monitors: dict[str, dict[str, Any]] = {
+        "running": {"stored": "up", "open_runs": began},
+        "begun": {"stored": "new", "open_runs": began, "last_ping": None},
+        "put-off": {"stored": "up", "moved_by": DAY},
+        "waiting": {"stored": "up"},
+        "down": {"stored": "down", "deadline": None},
+    }
+    for name, fields in monitors.items():
+        Monitor.objects.create(name=name, **(common | fields))
+    with transaction.atomic():
+        assert expect_pings_anew(lost, now)[0].startswith("4 monitors ")
+    found = {one.name: (one.deadline, one.open_runs) for one in Monitor.objects.all()}
+    anew = lost.until + 35 * MINUTE
+    assert found == {
+        "running": (anew, {}),
+        "begun": (None, {}),
+        "put-off": (lost.since + 35 * MINUTE + DAY, {}),
+        "waiting": (anew, {}),
+        "down": (None, {}),
+    }
