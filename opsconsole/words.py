@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 NOTHING = "\N{EN DASH}"
-_UNITS_OF_TIME = ((86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second"))
+_UNITS_OF_TIME = ((86_400, "day"), (3_600, "hour"), (60, "minute"))
 _SPANS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 _EXACT_BELOW = 10.0  # seconds; longer ones are told without decimals
 _KIB = 1024
@@ -54,9 +54,13 @@ def _long(seconds: int) -> str:
 
 
 def ago(moment: datetime, now: datetime) -> str:
-    """`12 minutes ago`, `in 3 hours`: the largest unit, rounded down, as the page's own script goes on saying it."""
+    """`12 minutes ago`, `in 3 hours`: the largest unit, rounded down, as the page's own script goes on saying it. No
+    seconds: they are wrong as soon as they are read."""
     seconds = (now - moment).total_seconds()
-    length, unit = next((one for one in _UNITS_OF_TIME if abs(seconds) >= one[0]), _UNITS_OF_TIME[-1])
+    found = next((one for one in _UNITS_OF_TIME if abs(seconds) >= one[0]), None)
+    if found is None:
+        return "within a minute" if seconds < 0 else "just now"
+    length, unit = found
     span = counted(int(abs(seconds) // length), unit)
     return f"in {span}" if seconds < 0 else f"{span} ago"
 

@@ -10,8 +10,8 @@
   function ago(moment) {
     const seconds = Math.round((Date.now() - moment) / 1000);
     const size = Math.abs(seconds);
-    const steps = [[86400, "day"], [3600, "hour"], [60, "minute"], [1, "second"]];
-    const [length, unit] = steps.find(([step]) => size >= step) || [1, "second"];
+    if (size < 60) return seconds < 0 ? "within a minute" : "just now";
+    const [length, unit] = [[86400, "day"], [3600, "hour"], [60, "minute"]].find(([step]) => size >= step);
     return new Intl.RelativeTimeFormat("en", { numeric: "always" }).format(-Math.trunc(seconds / length), unit);
   }
 

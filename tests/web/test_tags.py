@@ -43,7 +43,8 @@ def test_when_is_utc_whatever_the_zone() -> None:
 @pytest.mark.parametrize(
     ("seconds", "said"),
     [
-        (0, "0 seconds ago"),
+        (0, "just now"),
+        (-5, "within a minute"),
         (61, "1 minute ago"),
         (7_199, "1 hour ago"),
         (3 * 86_400, "3 days ago"),
