@@ -87,8 +87,8 @@ def console_of_an_hour_ago(address: str) -> Before:
     ending, _ = claim(make_job())
     Job.objects.filter(pk=ending.pk).update(state=JobState.CANCELLING, heartbeat_at=then, cancel_requested_at=then)
     subscribe(channel("team", address, ChannelKind.WEBHOOK))
-    for subject, state in (("job:told", "delivered"), ("job:to-be-told", "queued"), ("job:being-told", "sending")):
-        alert = run_failed(subject, now=then - MINUTE)
+    for subject, state in (("told", "delivered"), ("to-be-told", "queued"), ("being-told", "sending")):
+        alert = fire("consumer_lag", subject, title="behind", now=then - MINUTE)  # which nobody finds to be over
         lease = now + MINUTE if state == "sending" else None  # of a sender whose clock is ahead
         Notification.objects.filter(alert=alert).update(state=state, lease_until=lease)
     Monitor.objects.create(
@@ -278,7 +278,7 @@ def test_nothing_is_told_or_disabled_until_somebody_has_looked(after: Before, ho
     deliver(after.now)
     assert hook.posts
     assert set(hook.keys) <= new
-    held = Notification.objects.filter(alert__subject__in=["job:to-be-told", "job:being-told"])
+    held = Notification.objects.filter(alert__subject__in=["to-be-told", "being-told"])
     assert list(held.values_list("state", flat=True)) == ["withdrawn"] * 2
     disabling.work_off(after.now)
     assert Disabling.objects.get().attempts == 1
