@@ -36,6 +36,19 @@ def test_stage_in_any_shape_and_twice(company: Company, use_estate: EstateWriter
     assert AuditEntry.objects.filter(action="organizations.staged", actor="a-operator").count() == 2
 
 
+def test_a_report_that_found_drift_leads_on(company: Company, use_estate: EstateWriter) -> None:
+    key = str(company.organizations()[0])
+    job = make_job(organization_id=key, mode="report", state="done", stale=2)
+    address, button = f"/sync/jobs/{job.pk}/", "Stage it for a sync"
+    assert button in client_of(Role.OPERATOR).get(address).content.decode()
+    assert button not in client_of(Role.VIEWER).get(address).content.decode()
+    staged = client_of(Role.OPERATOR).post("/sync/staged/add/", {"ids": key})
+    assert staged.headers["Location"] == "/sync/staged/"
+    assert StagedOrganization.objects.get().organization_id == key
+    make_job(organization_id=key, mode="report", state="done")
+    assert button not in client_of(Role.OPERATOR).get(f"/sync/jobs/{job.pk + 1}/").content.decode()
+
+
 def test_one_bad_id_stages_nothing_and_keeps_what_was_typed(company: Company, use_estate: EstateWriter) -> None:
     good = company.organizations()[0]
     for bad, said in (("nonsense", "no UUID"), (str(uuid4()), "Not known to the source")):
