@@ -37,7 +37,7 @@ def wrong_with(page: Page) -> list[str]:
     """All that is wrong with what the page shows, in all four looks and enlarged: axe's findings, what sticks out, what
     is too small for a thumb."""
     wrong: list[str] = []
-    device = page.context.new_cdp_session(page)
+    device = page.context.new_cdp_session(page)  # ends with the page: detached, it would take others' devices along
     for width in WIDTHS:
         page.set_viewport_size({"width": width, "height": 900})
         device.send("Emulation.setTouchEmulationEnabled", {"enabled": width == PHONE})
@@ -49,7 +49,6 @@ def wrong_with(page: Page) -> list[str]:
         page.emulate_media(color_scheme="dark")  # colours are all that is different
         wrong += [f"{width} dark: {text}" for text in findings(page, only_colours=True)]
     device.send("Emulation.setTouchEmulationEnabled", {"enabled": False})
-    device.detach()
     page.set_viewport_size({"width": ENLARGED, "height": 450})
     wrong += [f"at 200 %: {text}" for text in page.evaluate(STICKS_OUT)]
     return wrong
