@@ -11,10 +11,11 @@ from django.db import IntegrityError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 from pytest_django import DjangoAssertNumQueries, Settings
 
-from monitoring.alerts.models import Alert, AlertEvent, AlertState, Channel, EventKind, Mute, Notification
+from monitoring.alerts.models import About, Alert, AlertEvent, AlertState, Channel, EventKind, Mute, Notification
 from monitoring.alerts.operations.holding import release
 from monitoring.alerts.operations.life import Ending, Firing, fire, fire_all, open_subjects, resolve, resolve_all
 from monitoring.alerts.operations.notices import oldest_due, queue_notice
+from monitoring.alerts.operations.telling import tell
 from monitoring.alerts.texts import Text, registered_texts, render
 from monitoring.alerts.types import TYPES, Severity
 from opsconsole.access import Role
@@ -190,6 +191,13 @@ class TestQuietHours:
         assert outbox() == [("combined", "team", "queued")]
         assert Notification.objects.get().due_at == NOW.replace(day=3, hour=7)
 
+    def test_the_end_of_what_was_told_in_the_evening_waits_too(self) -> None:
+        subscribed(quiet_from=time(22), quiet_to=time(7))
+        run_failed(now=NOW.replace(hour=21))
+        settle()
+        resolve("run_failed", SUBJECT, now=NOW.replace(hour=23), because="Run 2 is done.")
+        assert Notification.objects.get(about="resolved").due_at == NOW.replace(day=3, hour=7)
+
 
 @pytest.mark.django_db
 class TestResolving:
@@ -227,6 +235,18 @@ class TestResolving:
             ("fired", "told", "delivered"),
             ("combined", "waits", "queued"),
             ("resolved", "told", "queued"),
+        ]
+
+    def test_what_was_to_be_said_once_more_is_not_where_the_end_is(self) -> None:
+        subscribed()
+        alert = run_failed()
+        settle()
+        tell(alert, About.STILL_OPEN, NOW)
+        resolve("run_failed", SUBJECT, now=NOW + MINUTE, because="x")
+        assert outbox() == [
+            ("fired", "team", "delivered"),
+            ("still_open", "team", "withdrawn"),
+            ("resolved", "team", "queued"),
         ]
 
     def test_silently_sends_nothing_and_takes_back_what_waits(self) -> None:
@@ -271,6 +291,14 @@ class TestMutes:
         resolve("run_failed", SUBJECT, now=NOW + MINUTE, because="x")
         release(NOW + HOUR)
         assert outbox() == []
+
+    def test_told_before_the_mute_and_over_within_it_is_not_told(self) -> None:
+        subscribed()
+        run_failed()
+        settle()
+        self.mute()
+        resolve("run_failed", SUBJECT, now=NOW + MINUTE, because="x")
+        assert outbox() == [("fired", "team", "delivered")]
 
     def test_other_kinds_and_scopes_are_told(self) -> None:
         subscribed()
