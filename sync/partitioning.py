@@ -35,7 +35,7 @@ def murmur2(data: bytes) -> int:
     hashed = SEED ^ length
     for word in struct.unpack_from(f"<{whole // 4}I", data):
         mixed = word * MULTIPLIER & WORD
-        hashed = (hashed * MULTIPLIER & WORD) ^ ((mixed ^ mixed >> SHIFT) * MULTIPLIER & WORD)
+        hashed = (hashed * MULTIPLIER ^ (mixed ^ mixed >> SHIFT) * MULTIPLIER) & WORD
     if whole < length:
         hashed = (hashed ^ int.from_bytes(data[whole:], "little")) * MULTIPLIER & WORD
     hashed = (hashed ^ hashed >> 13) * MULTIPLIER & WORD
