@@ -23,7 +23,7 @@ from sync.models import Batch, Drift, Job, SkippedOrganization, StagedOrganizati
 from sync.operations.ids import IdRules, organization_rules, read_ids, task_rules
 from sync.source import Source
 
-UUID_INSIDE = re.compile(r"(?<![0-9a-f])[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}(?![0-9a-f])", re.IGNORECASE)
+UUID_INSIDE = re.compile(r"(?<![0-9a-z])[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}(?![0-9a-z])", re.IGNORECASE)
 MOST_INSIDE = 3
 """A link has an organization and a task; what has more is a list."""
 

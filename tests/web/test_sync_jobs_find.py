@@ -94,7 +94,7 @@ def test_the_same_errors_are_one_line(django_assert_max_num_queries: DjangoAsser
         text = client.get("/sync/jobs/errors/").content.decode()
     assert "Row 2 is odd." in text
     assert "Row 1 is odd." not in text
-    assert f'href="/sync/jobs/?error={FINGERPRINT}" aria-label="3 jobs with this error">3</a>' in text
+    assert f'href="/sync/jobs/?error={FINGERPRINT}" aria-label="Jobs with this error: 3">3</a>' in text
     assert HOSTILE not in text
     assert len(shown({"error": FINGERPRINT})) == 3
 
