@@ -141,7 +141,9 @@ def test_the_statement_timeout_cuts_off_and_says_so(hit: list[UUID]) -> None:
     make_slow("300ms")
     run = run_query(AffectedQuery(Window(START - timedelta(days=3000), START)))
     assert run.status is RunState.CUT_OFF
-    assert run.error.startswith("Cut off after 0.3 s by the source's statement timeout: 0 organizations found before that")
+    assert run.error.startswith(
+        "Cut off after 0.3 s by the source's statement timeout: 0 organizations found before that"
+    )
 
 
 def test_what_came_before_an_error_is_kept() -> None:
