@@ -91,7 +91,7 @@ def start_planned(page: Page, reason: str = "Messages were lost") -> int:
 
 def expect_badge(page: Page, region: str, word: str) -> None:
     """The badge beside the heading, which the live region keeps up to date."""
-    expect(page.locator(f"#{region} .badge")).to_have_text(word, timeout=30_000)
+    expect(page.locator(f"#{region} .badge")).to_have_text(word, timeout=60_000)
 
 
 def age_session(page: Page, console: Console) -> None:
