@@ -139,15 +139,23 @@ def _is_closed(scoping: Scoping, held: scope.Scope) -> bool:
     return scoping is Scoping.CLOSED and held.limited
 
 
+def open_scope(user: Any, needed: Permission, scoping: Scoping) -> scope.Scope | None:
+    """The scope within which `user` may ask for what takes `needed`; None where it is closed to them."""
+    from opsconsole.scoping import scope_of
+
+    if not user.has_perm(needed.name):
+        return None
+    held = scope_of(user, needed)
+    return None if _is_closed(scoping, held) else held
+
+
 def may_open(user: Any, view: Any) -> bool:
     """Whether the page would let the user in: what a list of links asks. Of a view without a permission it is not known
     here, and so it says yes."""
-    from opsconsole.scoping import scope_of
-
     needed = getattr(view, "permission", None)
     if needed is None:
         return True
-    return user.has_perm(needed.name) and not _is_closed(view.scoping, scope_of(user, needed))
+    return open_scope(user, needed, view.scoping) is not None
 
 
 def answered_within(held: scope.Scope, act: Callable[[], HttpResponseBase]) -> HttpResponseBase:

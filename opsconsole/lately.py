@@ -18,10 +18,9 @@ from django.utils.module_loading import autodiscover_modules
 from django.views.decorators.http import require_safe
 
 from opsconsole import scope
-from opsconsole.access import Permission, Scoping, requires
+from opsconsole.access import Permission, Scoping, open_scope, requires
 from opsconsole.errors import UsageError
 from opsconsole.models import USE_CONSOLE, User
-from opsconsole.scoping import scope_of
 from opsconsole.tones import Tone
 
 SPANS = ((12, "12 hours"), (24, "24 hours"), (72, "3 days"), (168, "7 days"))
@@ -93,10 +92,8 @@ def accounts(user: User, since: datetime, until: datetime) -> list[tuple[str, Ac
 
 
 def _told(part: Part, user: User, since: datetime, until: datetime) -> Account | None:
-    if not user.has_perm(part.needed.name):
-        return None
-    held = scope_of(user, part.needed)
-    if part.scoping is Scoping.CLOSED and held.limited:
+    held = open_scope(user, part.needed, part.scoping)
+    if held is None:
         return None
     with scope.within(held):
         return part.tell(since, until)

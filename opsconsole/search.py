@@ -19,9 +19,8 @@ from django.utils.module_loading import autodiscover_modules
 from django.views.decorators.http import require_safe
 
 from opsconsole import navigation, scope
-from opsconsole.access import Permission, Scoping, requires
+from opsconsole.access import Permission, Scoping, open_scope, requires
 from opsconsole.models import USE_CONSOLE, User
-from opsconsole.scoping import scope_of
 
 LONGEST = 2_000
 """Characters that are looked for: an id in whatever wrapping, a sentence of a log."""
@@ -68,10 +67,8 @@ def search(user: Person, text: str) -> list[Hit]:
 
 def _found(user: Person, needed: Permission, scoping: Scoping, find: Find, text: str) -> list[Hit]:
     """Each part is asked within the scope that the person's groups give its own permission."""
-    if not user.has_perm(needed.name):
-        return []
-    held = scope_of(user, needed)
-    if scoping is Scoping.CLOSED and held.limited:
+    held = open_scope(user, needed, scoping)
+    if held is None:
         return []
     with scope.within(held):
         return list(find(user, text))

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from html import unescape
-from typing import Any, ClassVar, Self, cast
+from typing import Any, ClassVar, Self
 
 import django_tables2 as tables
 from django.db.models import QuerySet
@@ -187,9 +187,10 @@ class CellColumn(ConsoleColumn):
         self.extra = extra or {}
 
     def render(self, record: Any, table: Any, value: Any) -> SafeString:
-        around, template = getattr(table, "context", None) or Context(), cast("Any", get_template(self.template))
+        template: Any = get_template(self.template)
+        around = getattr(table, "context", None) or Context()
         with around.push(record=record, value=value, **self.extra):
-            return template.template.render(around)  # type: ignore[no-any-return]
+            return SafeString(template.template.render(around))
 
 
 class BadgeColumn(ConsoleColumn):

@@ -30,9 +30,9 @@ HOLDS = {
 def long(time: timedelta) -> str:
     """`14 days`, `1 day`, `5 hours`, `less than an hour`."""
     if time >= DAY:
-        return f"{counted(time // DAY, 'day')}"
+        return counted(time // DAY, "day")
     hours = time // timedelta(hours=1)
-    return f"{counted(hours, 'hour')}" if hours else "less than an hour"
+    return counted(hours, "hour") if hours else "less than an hour"
 
 
 def title_of(task: TrackedTask, trouble: Trouble, now: datetime) -> str:
