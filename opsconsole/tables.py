@@ -190,7 +190,8 @@ class CellColumn(ConsoleColumn):
         template: Any = get_template(self.template)
         around = getattr(table, "context", None) or Context()
         with around.push(record=record, value=value, **self.extra):
-            return SafeString(template.template.render(around))
+            cell: SafeString = template.template.render(around)
+        return cell
 
 
 class BadgeColumn(ConsoleColumn):

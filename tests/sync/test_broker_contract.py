@@ -7,7 +7,7 @@ import random
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID, uuid4
@@ -148,6 +148,16 @@ def test_the_lag_of_a_group_is_what_it_has_not_committed(kafka: Kafka) -> None:
             assert reader.read() == 20
 
 
+@contextmanager
+def member_of_group(kafka: Kafka) -> Iterator[Any]:
+    """A consumer that joins the estate's group. It knows the topic's partitions before: kafka-python 3.0 that learns of
+    them while it shares them out gives everyone none, and stays so."""
+    with closing(open_consumer(kafka, group_id=kafka.consumer_group)) as consumer:
+        assert wait_until(lambda: consumer.partitions_for_topic(kafka.topic), 30)
+        consumer.subscribe([kafka.topic])
+        yield consumer
+
+
 def take(kafka: Kafka, count: int) -> list[Any]:
     """`count` records, as a member of the estate's group that commits what it took and leaves."""
     taken: list[Any] = []
@@ -157,8 +167,7 @@ def take(kafka: Kafka, count: int) -> list[Any]:
             taken.extend(polled)
         return len(taken) >= count
 
-    with closing(open_consumer(kafka, group_id=kafka.consumer_group)) as consumer:
-        consumer.subscribe([kafka.topic])
+    with member_of_group(kafka) as consumer:
         assert wait_until(enough, 60)  # joining a group takes several rounds, each with waits of its own
         consumer.commit()
     assert len(taken) == count
@@ -257,8 +266,7 @@ class Member(threading.Thread):
         self.partitions: set[TopicPartition] = set()
 
     def run(self) -> None:
-        with closing(open_consumer(self._kafka, group_id=self._kafka.consumer_group)) as consumer:
-            consumer.subscribe([self._kafka.topic])
+        with member_of_group(self._kafka) as consumer:
             while not self._enough.is_set():
                 consumer.poll(timeout_ms=100)
                 self.partitions = consumer.assignment()
