@@ -5,20 +5,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from django.db import connection
 from django.db.backends.utils import CursorWrapper
+from django.db.models.functions import Now
 
 STATES = "'done','done','done','done','done','done','failed','cancelled','looping','done'"
-
-BATCHES_END = """UPDATE sync_batch SET ended_at = now(), summary = jsonb_build_object('jobs', jobs, 'ended', jobs,
-    'problems', problems, 'drift', drift, 'published', published, 'verified', verified, 'unresolved', unresolved)
-  FROM (SELECT batch_id, count(*) AS jobs, count(*) FILTER (WHERE state IN ('failed', 'looping')) AS problems,
-      sum(stale + missing + orphan) AS drift, sum(published) AS published, sum(verified) AS verified,
-      sum(unresolved) AS unresolved FROM sync_job GROUP BY batch_id) found
-  WHERE found.batch_id = sync_batch.id"""
-"""As `close_ended_batches` leaves them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +51,7 @@ def fill(size: Size) -> Filled:
         cursor.execute("SELECT max(id) FROM sync_job WHERE batch_id = %s", [batch])
         (job,) = cursor.fetchone()
         _fill_drift(cursor, size, job)
-        cursor.execute(BATCHES_END)
+        _end_batches()
         cursor.execute("SELECT id FROM sync_queryrun ORDER BY id DESC LIMIT 1")
         (run,) = cursor.fetchone()
         cursor.execute("SELECT organization_id, worker FROM sync_job WHERE id = %s", [job])
@@ -110,6 +103,15 @@ def _statements(size: Size) -> list[str]:
           'Customer ' || n, n, 1, now(), now()
         FROM generate_series(1, {size.staged}) n""",
     ]
+
+
+def _end_batches() -> None:
+    """As `close_ended_batches` leaves them."""
+    from sync.batch_sums import summed
+    from sync.models import Batch
+
+    for number, sums in summed(Batch.objects.values_list("pk", flat=True)).items():
+        Batch.objects.filter(pk=number).update(ended_at=Now(), summary=asdict(sums))
 
 
 def _fill_drift(cursor: CursorWrapper, size: Size, job: int) -> None:
