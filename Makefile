@@ -10,8 +10,9 @@ export OPSCONSOLE_ENVIRONMENT := development
 NOWHERE := postgresql://nobody@127.0.0.1:1/none
 ALONE := OPSCONSOLE_ESTATE=estate.example.toml KAFKA_BOOTSTRAP_SERVERS=127.0.0.1:1 \
 	DATABASE_URL=$(NOWHERE) SOURCE_DATABASE_URL=$(NOWHERE) INDEX_DATABASE_URL=$(NOWHERE)
-# Tests side by side, each process with servers of its own; 0 runs them in one, as `pytest` alone does.
-PROCESSES ?= $(shell n=$$(nproc 2>/dev/null || echo 2); echo $$((n < 2 ? 2 : n > 4 ? 4 : n)))
+# Tests side by side, each process with servers of its own; 0 runs them in one, as `pytest` alone does. One more than there
+# are processors: many a test waits for processes of its own.
+PROCESSES ?= $(shell n=$$(nproc 2>/dev/null || echo 2); echo $$((n < 2 ? 2 : n > 3 ? 4 : n + 1)))
 # First every fault alone, then every pair: 120 rounds are all of it.
 SEED ?= 1
 ROUNDS ?= 30

@@ -8,9 +8,9 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import BrowserContext
+from playwright.sync_api import Page
 
-from tests.browser.looks import wrong_with
+from tests.browser.looks import WIDTHS, wrong_with
 from tests.browser.pages import BY_OTHER_TESTS, EXAMPLES, FILES, PARTS, POSTS, REDIRECTS, Example, named_routes
 from tests.browser.scene import Scene
 from tests.browser.sessions import Sessions
@@ -30,29 +30,29 @@ def test_every_route_is_walked_or_is_no_page() -> None:
 
 
 @pytest.fixture(scope="module")
-def context_of(sessions: Sessions) -> Iterator[Callable[[str | None], BrowserContext]]:
-    """One context per role: its pages share a cache, so that styles and scripts are fetched once."""
-    made: list[BrowserContext] = []
+def page_of(sessions: Sessions) -> Iterator[Callable[[str | None], tuple[Page, Watch]]]:
+    """One page per role, which goes from address to address: its process, cache and compiled scripts stay."""
+    made: list[Page] = []
 
     @cache
-    def context(role: str | None) -> BrowserContext:
-        made.append(sessions.context(role))
-        return made[-1]
+    def page_of_role(role: str | None) -> tuple[Page, Watch]:
+        page = sessions.context(role).new_page()
+        made.append(page)
+        return page, Watch(page)
 
-    yield context
-    for one in made:
-        one.close()
+    yield page_of_role
+    for page in made:
+        page.context.close()
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.name)
-def test_page(example: Example, scene: Scene, context_of: Callable[[str | None], BrowserContext]) -> None:
-    page = context_of(example.role).new_page()
-    watch = Watch(page)
+def test_page(example: Example, scene: Scene, page_of: Callable[[str | None], tuple[Page, Watch]]) -> None:
+    page, watch = page_of(example.role)
+    page.set_viewport_size({"width": WIDTHS[0], "height": 900})
     response = page.goto(example.address(scene))
     assert response is not None
     assert response.status == example.status
-    wrong = watch.found() + wrong_with(page)
-    page.close()
+    wrong = watch.taken() + wrong_with(page)
     assert not wrong, "\n".join(wrong)
 
 

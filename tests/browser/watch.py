@@ -35,3 +35,9 @@ class Watch:
     def found(self) -> list[str]:
         """Everything so far, the blocked content of the page shown now included."""
         return self.complaints + [f"policy: {text}" for text in self._page.evaluate("window.cspViolations ?? []")]
+
+    def taken(self) -> list[str]:
+        """As `found`, and from here on it begins anew."""
+        found = self.found()
+        self.complaints.clear()
+        return found
