@@ -1,4 +1,4 @@
-"""The only code that speaks kafka-python to produce.
+"""What is published, and what became of each message; `sync/producer.py` puts kafka-python's batches together.
 
 Sending and seeing the acknowledgements are two steps, so that work goes on in between: `send` hands messages to
 kafka-python's thread, `settle` ends when the broker has acknowledged or refused every one of them, or with an error
@@ -23,7 +23,7 @@ from textwrap import shorten
 from time import monotonic, time_ns
 from typing import Any, NamedTuple
 
-from kafka import KafkaProducer, errors
+from kafka import errors
 
 from opsconsole import spans
 from opsconsole.closing import Closing
@@ -35,6 +35,7 @@ from opsconsole.keys import Key
 from opsconsole.words import counted
 from sync.engine.messages import Message
 from sync.partitioning import KeyPartitioner
+from sync.producer import QuickProducer
 
 BOOTSTRAP_SECONDS = 5.0
 LINGER_MS = 5
@@ -141,9 +142,7 @@ class Publisher(Closing):
     def _send(self, producer: Any, message: Message) -> Any:
         """The future, or what went wrong."""
         try:
-            return producer.send(
-                self._kafka.topic, message.value, key=str(message.key).encode(), headers=list(message.headers)
-            )
+            return producer.send_quickly(self._kafka.topic, str(message.key).encode(), message.value, message.headers)
         except PER_MESSAGE as error:
             return self._refused(message, error)
         except errors.KafkaError as error:
@@ -247,7 +246,7 @@ class Publisher(Closing):
         timeout_ms = round(kafka.delivery_timeout * 1000)
         check_login(kafka)
         try:
-            return KafkaProducer(
+            return QuickProducer(
                 client_id="opsconsole",
                 acks="all",
                 enable_idempotence=kafka.idempotence,

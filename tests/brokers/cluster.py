@@ -140,12 +140,8 @@ class KafkaCluster:
         text = server_properties(node, self.nodes, self._listeners)
         self._properties(node).write_text(text, encoding="utf-8")
         tool = (*JAVA, LOGGING, "-cp", self._class_path, "kafka.tools.StorageTool", "format")
-        arguments = (
-            f"--cluster-id={cluster}",
-            "--config",
-            str(self._properties(node)),
-            *users,
-        )  # it may begin with "-"
+        # The cluster's name may begin with a dash.
+        arguments = (f"--cluster-id={cluster}", "--config", str(self._properties(node)), *users)
         return subprocess.Popen([*tool, *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
     @contextmanager

@@ -8,17 +8,21 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from time import monotonic
 from uuid import UUID
 
 import pytest
+from kafka import TopicPartition, errors
+from kafka.producer.future import FutureProduceResult
 
 from opsconsole.demo.addresses import ServerAddresses
 from opsconsole.errors import OutsideDataError, UnavailableError
 from opsconsole.estate.model import Kafka
 from sync.engine.messages import Message
-from sync.publisher import Publisher, PublishError
+from sync.producer import Placed
+from sync.publisher import Publisher, PublishError, Receipt
 
 # The topic that the embedded broker has from the start.
 TOPIC = "task-updates"
@@ -47,6 +51,35 @@ def message(number: int, value: bytes | None = b"{}") -> Message:
 def test_nothing_to_publish_connects_to_nothing() -> None:
     with Publisher(Kafka(("127.0.0.1:1",), TOPIC, "nobody")) as publisher:
         assert publisher.publish([]) == []
+
+
+def test_nearly_every_message_takes_the_quick_way(kafka: Kafka) -> None:
+    """Only the first of each batch goes the library's. An upgrade that moves what `QuickProducer` needs is seen here."""
+    with Publisher(kafka) as publisher:
+        sending = publisher.send([message(number) for number in range(1_000)])
+        assert sum(isinstance(future, Placed) for _, future in sending.futures) > 900
+        receipts = [outcome for outcome in publisher.settle(sending) if isinstance(outcome, Receipt)]
+    assert sending.done()
+    assert len({(receipt.partition, receipt.offset) for receipt in receipts}) == len(sending.futures)
+
+
+def test_a_record_that_is_not_acknowledged_says_so_in_time() -> None:
+    """Also where its batch was split while it waited, and the part that has it failed."""
+    whole, part = FutureProduceResult(TopicPartition(TOPIC, 3)), FutureProduceResult(TopicPartition(TOPIC, 3))
+    placed = Placed(whole, 7)
+    with pytest.raises(errors.KafkaTimeoutError):
+        placed.get(0.01)
+    with ThreadPoolExecutor(1) as waiting:
+        outcome = waiting.submit(placed.get, 20)
+        placed.rebind(part, 2)
+        assert not placed.is_done
+        part.success((100, -1, None))
+        assert outcome.result(20) == (3, 102)
+    refused = FutureProduceResult(TopicPartition(TOPIC, 3))
+    placed.rebind(refused, 0)
+    refused.success((-1, -1, lambda index: errors.InvalidRecordError(f"record {index}")))
+    with pytest.raises(errors.InvalidRecordError, match="record 0"):
+        placed.get(20)
 
 
 def test_an_absent_broker_is_told_within_seconds(kafka: Kafka) -> None:
