@@ -54,7 +54,7 @@ def test_nothing_to_publish_connects_to_nothing() -> None:
 
 
 def test_nearly_every_message_takes_the_quick_way(kafka: Kafka) -> None:
-    """Only the first of each batch goes the library's. An upgrade that moves what `QuickProducer` needs is seen here."""
+    """Only a batch's first goes the library's. An upgrade that moves what `QuickProducer` needs is seen here."""
     with Publisher(kafka) as publisher:
         sending = publisher.send([message(number) for number in range(1_000)])
         assert sum(isinstance(future, Placed) for _, future in sending.futures) > 900
