@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 
 COMMAND = 'make bench ARGS="clock"'
 JOBS, MONITORS, TOGETHER = 9_000, 1_000, 1_000
-EVERY = 20
+EVERY, EVERY_QUICK = 20, 5
 """Seconds between two times at which the thousand are due together."""
-IDLE_SECONDS = 45
-SETTLED_AFTER = 10
+IDLE_SECONDS, IDLE_SECONDS_QUICK = 45, 5
+SETTLED_AFTER, SETTLED_AFTER_QUICK = 10, 5
 """Seconds after its start: what a clock does once is over."""
 TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -37,13 +37,14 @@ TICKS = os.sysconf("SC_CLK_TCK")
 def measure(stage: Stage) -> Iterator[Measurement]:
     stage.use(stage.company("clock", Layout((Band(1, 1_000), Band(10, 50)))))
     jobs, monitors, together = (stage.scaled(number) for number in (JOBS, MONITORS, TOGETHER))
+    every = EVERY_QUICK if stage.quick else EVERY
     empty()
     _make_quiet(jobs - together, monitors)
     with _clock(stage) as clock:
-        time.sleep(SETTLED_AFTER)
-        idle = cpu_share(clock.pid, 5 if stage.quick else IDLE_SECONDS)
-        first = _make_together(together)
-        late = [_fired_after(first + number * EVERY, together) for number in range(stage.repeats)]
+        time.sleep(SETTLED_AFTER_QUICK if stage.quick else SETTLED_AFTER)
+        idle = cpu_share(clock.pid, IDLE_SECONDS_QUICK if stage.quick else IDLE_SECONDS)
+        first = _make_together(together, every)
+        late = [_fired_after(first + number * every, together) for number in range(stage.repeats)]
     _require_once_each(together, stage.repeats)
     bare = [seconds(lambda: _fire_bare(together)) for _ in range(stage.repeats)]
     empty()
@@ -91,18 +92,18 @@ def _make_quiet(jobs: int, monitors: int) -> None:
         cursor.execute("ANALYZE schedules_scheduledjob, schedules_monitor")
 
 
-def _make_together(number: int) -> float:
+def _make_together(number: int, every: int) -> float:
     """Jobs that are due at the same second, again and again. Returns the first time, in seconds since 1970."""
     from monitoring.schedules.models import ScheduledJob
 
-    first = int(time.time()) + EVERY
+    first = int(time.time()) + every
     due = datetime.fromtimestamp(first, UTC)
     ScheduledJob.objects.bulk_create(
         ScheduledJob(
             name=f"together-{at}",
             action="operation",
             operation="check_estate",
-            interval=timedelta(seconds=EVERY),
+            interval=timedelta(seconds=every),
             anchor=due,
             watermark=due - timedelta(seconds=1),
             next_due=due,

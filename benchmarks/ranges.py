@@ -46,13 +46,15 @@ def _median(stage: Stage, workers: int, organization: UUID, drift: int) -> float
     with ExitStack() as stack:
         for number in range(workers):
             stack.enter_context(stage.worker(f"worker-{number}"))
-        times = [_seconds(workers, organization, drift) for _ in range(WARM_UP + stage.repeats)]
+        # Where it must be quick, one may be through before another has begun.
+        least = 1 if stage.quick else workers
+        times = [_seconds(least, organization, drift) for _ in range(WARM_UP + stage.repeats)]
     return median(times[WARM_UP:])
 
 
-def _seconds(workers: int, organization: UUID, drift: int) -> float:
-    """From the commit that queues the job to its end. Raises RuntimeError where it was not walked by so many workers,
-    or has another result."""
+def _seconds(least: int, organization: UUID, drift: int) -> float:
+    """From the commit that queues the job to its end. Raises RuntimeError where it was walked by fewer workers than
+    `least`, or has another result."""
     with transaction.atomic():
         job = Job.objects.create(organization_id=str(organization), trace_id=uuid4(), created_by="benchmarks")
         enqueue_after_commit([job])
@@ -63,6 +65,6 @@ def _seconds(workers: int, organization: UUID, drift: int) -> float:
     took = perf_counter() - begin
     job.refresh_from_db()
     walkers = job.ranges.values("worker").distinct().count()
-    if (job.state, job.drift_found, walkers) != (JobState.DONE, drift, workers):
+    if (job.state, job.drift_found) != (JobState.DONE, drift) or walkers < least:
         raise RuntimeError(f"job {job.pk} is {job.state}: {job.drift_found} of {drift} found by {walkers} workers")
     return took
