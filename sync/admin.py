@@ -17,7 +17,7 @@ from opsconsole.keyset import capped_count
 from sync.access import VIEW
 from sync.admin_acts import batch_actions, job_actions, jobs_of_attempts, purge
 from sync.admin_registries import registries
-from sync.models import Attempt, Batch, DeadLetter, Drift, Job
+from sync.models import Attempt, Batch, DeadLetter, Drift, Job, Verification
 from sync.models.states import PROBLEM_STATES
 
 if TYPE_CHECKING:
@@ -147,9 +147,32 @@ class AttemptAdmin(ReadOnlyAdmin):
         return job_actions(request, jobs_of_attempts)
 
 
+class VerificationFilter(admin.SimpleListFilter):
+    """As rows show it: whether a verification was given up stands in the job."""
+
+    title = "verification"
+    parameter_name = "verification"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Any:
+        return Verification.choices
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Drift]) -> QuerySet[Drift]:
+        wanted = self.value()
+        return queryset.filter(Verification(wanted).among()) if wanted in Verification.values else queryset
+
+
 @admin.register(Drift)
 class DriftAdmin(ReadOnlyAdmin):
     number_field = "job_id"
     organization_field = "job__organization_id"
-    list_display = ("job_id", "task_id", "kind", "verification", "partition", "offset", "found_at")
-    list_filter = ("kind", "verification")
+    list_display = ("job_id", "task_id", "kind", "shown", "partition", "offset", "found_at")
+    list_filter = ("kind", VerificationFilter)
+    exclude = ("verification",)
+    readonly_fields = ("shown",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        return super().get_queryset(request).select_related("job").defer("job__task_ids")
+
+    @admin.display(description="Verification")
+    def shown(self, drift: Drift) -> str:
+        return drift.status.label

@@ -156,5 +156,6 @@ class DriftFilter(forms.Form):
     def narrow(self, drift: QuerySet[Drift]) -> QuerySet[Drift]:
         """Those of `drift` that a valid form asks for."""
         wanted = self.cleaned_data
-        asked = {"task_id": wanted["task"], "kind": wanted["kind"], "verification": wanted["verification"]}
-        return drift.filter(**{name: value for name, value in asked.items() if value})
+        asked = {"task_id": wanted["task"], "kind": wanted["kind"]}
+        found = drift.filter(**{name: value for name, value in asked.items() if value})
+        return found.filter(Verification(wanted["verification"]).among()) if wanted["verification"] else found

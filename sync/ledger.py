@@ -29,23 +29,13 @@ _COPY_DRIFT = sql.SQL("COPY {} ({}) FROM STDIN").format(
 )
 
 
-MARKED_AT_ONCE = 10_000
-_MARK = "UPDATE {drift} SET verification = %s WHERE verification = {pending} AND id = ANY({which})"
-_PENDING_OF_JOB = (
-    "ARRAY(SELECT id FROM {drift} WHERE job_id = %s AND verification = {pending} ORDER BY id LIMIT {most})"
+_MARK_VERIFIED = sql.SQL(
+    "UPDATE {drift} SET verification = {verified} WHERE verification = {pending} AND id = ANY(%s)"
+).format(
+    drift=sql.Identifier(Drift._meta.db_table),
+    verified=sql.Literal(Verification.VERIFIED.value),
+    pending=sql.Literal(Verification.PENDING.value),
 )
-
-
-def _marking(which: str) -> sql.Composed:
-    names = {
-        "drift": sql.Identifier(Drift._meta.db_table),
-        "pending": sql.Literal(Verification.PENDING.value),
-        "most": sql.Literal(MARKED_AT_ONCE),
-    }
-    return sql.SQL(_MARK).format(which=sql.SQL(which).format(**names), **names)
-
-
-_MARK_THESE, _MARK_PENDING = _marking("%s"), _marking(_PENDING_OF_JOB)
 
 NULL = r"\N"
 _ABSENT = NULL, NULL, NULL
@@ -160,25 +150,19 @@ class Ledger:
             _walked(job)
             job.save(update_fields=["phase", "expected"])
 
-    def mark(self, drift_ids: Sequence[int], verification: Verification) -> JobState:
-        """Set the verification of published drift rows and count it, once per row however often this runs."""
-        return self._mark(verification, _MARK_THESE, list(drift_ids))[0]
-
-    def mark_pending(self, verification: Verification) -> None:
-        """As `mark`, for all that are pending still, in transactions of 10,000."""
-        while self._mark(verification, _MARK_PENDING, self.job_id)[1]:
-            pass
-
-    def _mark(
-        self, verification: Verification, statement: sql.Composed, which: int | list[int]
-    ) -> tuple[JobState, int]:
+    def mark_verified(self, drift_ids: Sequence[int]) -> JobState:
+        """Published drift rows that the index was seen to have: counted once per row however often this runs."""
         with self.held() as job:
             with connection.wrap_database_errors, connection.cursor() as cursor:
-                cursor.execute(statement, [verification.value, which])
+                cursor.execute(_MARK_VERIFIED, [list(drift_ids)])
                 changed = cursor.rowcount
-            counter = "verified" if verification is Verification.VERIFIED else "unresolved"
-            Job.objects.filter(pk=job.pk).update(**{counter: F(counter) + changed}, heartbeat_at=Now())
-            return JobState(job.state), changed
+            Job.objects.filter(pk=job.pk).update(verified=F("verified") + changed, unresolved=0, heartbeat_at=Now())
+            return JobState(job.state)
+
+    def give_up(self, unresolved: int) -> None:
+        """So many published tasks were not seen in the index in time: those whose rows are pending (`Drift.status`)."""
+        with self.held() as job:
+            Job.objects.filter(pk=job.pk).update(unresolved=unresolved, heartbeat_at=Now())
 
     def state(self) -> JobState:
         """The job's present state, with a heartbeat. Raises FenceLostError."""

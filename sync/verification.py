@@ -27,7 +27,7 @@ class Verifier:
         self._clock = clock
 
     def run(self, *, deadline: float) -> None:
-        """Mark every published drift row of the job verified or, after `deadline` on the clock, unresolved."""
+        """Mark every published drift row of the job verified or, after `deadline` on the clock, give up the rest."""
         pause = FIRST_PAUSE
         while True:
             last = self._clock() >= deadline
@@ -50,7 +50,7 @@ class Verifier:
                 arrived = caught_up.result()
                 left += len(page) - len(arrived)
                 if arrived:
-                    self._control.obey(self._ledger.mark(arrived, Verification.VERIFIED))
+                    self._control.obey(self._ledger.mark_verified(arrived))
                 else:
                     self._control.check()
                 if not (arrived or whole) and len(page) == PAGE:
@@ -69,7 +69,7 @@ class Verifier:
             yield before
 
     def _give_up(self, left: int) -> None:
-        self._ledger.mark_pending(Verification.UNRESOLVED)
+        self._ledger.give_up(left)
         self._ledger.note(
             f"{counted(left, 'task')} published, but the index still differs: is the indexer running?",
             EventLevel.WARNING,

@@ -114,7 +114,7 @@ class DriftOut(Schema):
     partition: int | None
     offset: int | None
     published_at: datetime | None
-    verification: Verification
+    verification: Verification = Field(alias="status")
 
 
 class DriftFilters(Schema):

@@ -12,7 +12,11 @@ from sync.models.job import Job, OfJobManager
 
 
 class Verification(models.TextChoices):
-    """Whether the index was seen to have what was published. A report publishes nothing: nothing to verify."""
+    """Whether the index was seen to have what was published. A report publishes nothing: nothing to verify.
+
+    A row is never written as unresolved: it stays pending, and its job says that the verification was given up. To
+    write each of hundreds of thousands of rows again would say no more, and cost nearly what publishing costs.
+    """
 
     NONE = "none", "Reported only"
     PENDING = "pending", "Published"
@@ -23,6 +27,17 @@ class Verification(models.TextChoices):
     @property
     def tone(self) -> Tone:
         return _TONES[self]
+
+    def among(self) -> models.Q:
+        """The drift rows that have it."""
+        if self in {Verification.PENDING, Verification.UNRESOLVED}:
+            given_up = {"job__unresolved": 0} if self is Verification.PENDING else {"job__unresolved__gt": 0}
+            return models.Q(verification=Verification.PENDING, **given_up)
+        return models.Q(verification=self)
+
+    def in_job(self, unresolved: int) -> Verification:
+        """What a row that has it stored shows, in a job with so many `unresolved`."""
+        return Verification.UNRESOLVED if self is Verification.PENDING and unresolved else self
 
 
 _TONES = {
@@ -72,4 +87,5 @@ class Drift(models.Model):
 
     @property
     def status(self) -> Verification:
-        return Verification(self.verification)
+        """Asks for the job, where it was not read along."""
+        return Verification(self.verification).in_job(self.job.unresolved)

@@ -16,14 +16,14 @@ from opsconsole.downloads import csv_download
 from opsconsole.keyset import CappedCount, capped_count
 from sync.access import VIEW
 from sync.job_form import DriftFilter
-from sync.models import Drift, Job
+from sync.models import Drift, Job, Verification
 from sync.reading import drift_of, whole_jobs
 from sync.tables import DriftTable
 
 ROWS_PER_FETCH = 2_000
 PLAIN = ("kind", "source_version", "index_version", "source_updated_at", "found_at")
-MESSAGE = ("partition", "offset", "published_at", "verification")
-CSV_HEADER = ("task", "fields", "index", "source", *PLAIN, *MESSAGE)
+MESSAGE = ("partition", "offset", "published_at")
+CSV_HEADER = ("task", "fields", "index", "source", *PLAIN, *MESSAGE, "verification")
 
 
 @require_safe
@@ -54,19 +54,20 @@ def _total(job: Job, form: DriftFilter, rows: QuerySet[Drift]) -> CappedCount:
 @requires(VIEW, scoping=Scoping.NARROWED)
 def drift_csv(request: HttpRequest, number: int) -> HttpResponseBase:
     """All rows that match the address's filter, streamed; the values of both sides as JSON."""
-    job = get_object_or_404(Job.objects.only("pk"), pk=number)
+    job = get_object_or_404(Job.objects.only("pk", "unresolved"), pk=number)
     form = DriftFilter(request.GET)
     if not form.is_valid():
         return render(request, "sync/job_drift.html", {"job": whole_jobs().get(pk=number), "form": form}, status=400)
-    rows = _csv_rows(form.narrow(job.drift.all()))
+    rows = _csv_rows(job, form.narrow(job.drift.all()))
     return csv_download(request, f"job:{job.pk}", f"job-{job.pk}-drift.csv", CSV_HEADER, rows)
 
 
-def _csv_rows(rows: QuerySet[Drift]) -> Iterator[tuple[object, ...]]:
+def _csv_rows(job: Job, rows: QuerySet[Drift]) -> Iterator[tuple[object, ...]]:
     prefix = estate.current().source.id_prefix
-    found = rows.order_by("pk").values_list("task_id", "fields", "index", "source", *PLAIN, *MESSAGE)
-    for task, fields, index, source, *rest in found.iterator(chunk_size=ROWS_PER_FETCH):
-        yield (f"{prefix}{task}", " ".join(fields), _json(index), _json(source), *map(_plain, rest))
+    found = rows.order_by("pk").values_list("task_id", "fields", "index", "source", "verification", *PLAIN, *MESSAGE)
+    for task, fields, index, source, stored, *rest in found.iterator(chunk_size=ROWS_PER_FETCH):
+        status = Verification(stored).in_job(job.unresolved)
+        yield (f"{prefix}{task}", " ".join(fields), _json(index), _json(source), *map(_plain, rest), status.value)
 
 
 def _json(values: object) -> str:

@@ -241,6 +241,15 @@ def test_a_job_with_its_log_and_its_drift(ops: Program) -> None:
     assert ops.get(f"jobs/{job.pk}/drift", {"kind": "orphan"}).json()["items"] == []
 
 
+def test_what_was_given_up_is_unresolved_and_what_is_still_awaited_is_not(ops: Program) -> None:
+    for unresolved, shown, other in ((0, "pending", "unresolved"), (1, "unresolved", "pending")):
+        job = make_job(stale=1, published=1, unresolved=unresolved)
+        make_drift(job, verification="pending")
+        items = ops.get(f"jobs/{job.pk}/drift", {"verification": shown}).json()["items"]
+        assert [one["verification"] for one in items] == [shown]
+        assert ops.get(f"jobs/{job.pk}/drift", {"verification": other}).json()["items"] == []
+
+
 def test_a_job_is_ended_retried_and_skipped(ops: Program) -> None:
     job, _ = claim(make_job())
     here = f"jobs/{job.pk}"

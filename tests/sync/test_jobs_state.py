@@ -121,7 +121,7 @@ class TestFence:
     def test_verification_marks_are_refused(self, old: Job) -> None:
         row = Drift.objects.create(job=old, task_id="1", kind="stale", verification=Verification.PENDING)
         with pytest.raises(FenceLostError):
-            ledger_of(old).mark([row.pk], Verification.VERIFIED)
+            ledger_of(old).mark_verified([row.pk])
         row.refresh_from_db()
         assert row.status is Verification.PENDING
 
@@ -220,11 +220,32 @@ class TestChunk:
         ledger = ledger_of(job)
         ledger.commit_chunk(chunk("1", DriftKind.STALE, DriftKind.MISSING, publish=True))
         ids = list(Drift.objects.filter(job=job).values_list("pk", flat=True))
-        ledger.mark(ids[:1], Verification.VERIFIED)
-        ledger.mark(ids, Verification.VERIFIED)
-        ledger.mark(ids, Verification.UNRESOLVED)
+        ledger.mark_verified(ids[:1])
+        ledger.mark_verified(ids)
         job.refresh_from_db()
         assert (job.verified, job.unresolved) == (2, 0)
+
+    def test_giving_up_twice_counts_once_and_what_arrives_later_is_verified(self) -> None:
+        """An attempt that dies right after it gave up is followed by one that looks again."""
+        job, _ = claim(make_job())
+        ledger = ledger_of(job)
+        ledger.commit_chunk(chunk("1", DriftKind.STALE, DriftKind.MISSING, publish=True))
+
+        def statuses() -> list[Verification]:
+            return [drift.status for drift in Drift.objects.filter(job=job).order_by("pk")]
+
+        assert statuses() == [Verification.PENDING] * 2
+        ledger.give_up(2)
+        ledger.give_up(2)
+        job.refresh_from_db()
+        assert (job.verified, job.unresolved) == (0, 2)
+        assert statuses() == [Verification.UNRESOLVED] * 2
+        first = Drift.objects.filter(job=job).earliest("pk").pk
+        ledger.mark_verified([first])
+        ledger.give_up(1)
+        job.refresh_from_db()
+        assert (job.verified, job.unresolved) == (1, 1)
+        assert statuses() == [Verification.VERIFIED, Verification.UNRESOLVED]
 
 
 @pytest.mark.django_db

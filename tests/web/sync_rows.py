@@ -47,11 +47,12 @@ def make_drift(job: Job, kind: str = "stale", **fields: Any) -> Drift:
 def make_full_job(**fields: Any) -> Job:
     """A job with attempts, drift of each kind and a log."""
     counters = {"expected": 100, "scanned": 60, "stale": 2, "missing": 1, "orphan": 1, "published": 4, "verified": 3}
+    counters |= {"unresolved": 1}
     job = make_job(**({"organization_name": HOSTILE, "mode": "sync", "fence": 2} | counters | fields))
     for number in (1, 2):
         Attempt.objects.create(job=job, number=number, worker=f"worker-{number}", host="ops-1", pid=4711)
     make_drift(job, partition=3, offset=1234, verification="verified", source_version=8, index_version=7)
     make_drift(job, "missing", source={"title": HOSTILE, "status": "waiting"})
-    make_drift(job, "orphan", index={"title": "Gone", "status": "waiting"}, verification="unresolved")
+    make_drift(job, "orphan", index={"title": "Gone", "status": "waiting"}, verification="pending")
     JobEvent.objects.bulk_create([JobEvent(job=job, attempt=1, message=f"Line {number}") for number in range(250)])
     return job

@@ -183,6 +183,7 @@ def test_drift_with_both_sides_and_filters() -> None:
     only = client.get(f"/sync/jobs/{job.pk}/drift/", {"kind": "orphan", "verification": "unresolved"}).content.decode()
     assert "Gone" in only
     assert "completed" not in only
+    assert "Gone" not in client.get(f"/sync/jobs/{job.pk}/drift/", {"verification": "pending"}).content.decode()
     assert client.get(f"/sync/jobs/{job.pk}/drift/", {"kind": "odd"}).status_code == 400
 
 

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from django.utils import timezone
@@ -152,8 +153,9 @@ def test_drift_that_was_cleared_away_is_said_to_be_gone() -> None:
 
 
 def test_drift_as_csv_with_the_same_filters() -> None:
-    job = make_job(stale=1, missing=1)
-    make_drift(job, source={"status": "=cmd()"}, index={"status": "waiting"}, partition=0, offset=7)
+    job = make_job(stale=1, missing=1, unresolved=1)
+    sides: dict[str, Any] = {"source": {"status": "=cmd()"}, "index": {"status": "waiting"}}
+    make_drift(job, partition=0, offset=7, verification="pending", **sides)
     make_drift(job, "missing", task_id="=1+1", source={"status": "waiting"})
     client = client_of(Role.VIEWER)
     response = client.get(f"/sync/jobs/{job.pk}/drift.csv")
@@ -163,6 +165,7 @@ def test_drift_as_csv_with_the_same_filters() -> None:
     assert (rows[0]["fields"], json.loads(rows[0]["source"])) == ("status", {"status": "=cmd()"})
     assert (rows[0]["partition"], rows[0]["offset"], rows[1]["index"]) == ("0", "7", "")
     assert rows[1]["task"] == "s-=1+1"
+    assert [row["verification"] for row in rows] == ["unresolved", "none"]
     only = client.get(f"/sync/jobs/{job.pk}/drift.csv", {"kind": "missing"}).getvalue().decode()
     assert len(only.splitlines()) == 2
     assert client.get(f"/sync/jobs/{job.pk}/drift.csv", {"kind": "odd"}).status_code == 400
