@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 COMMAND = 'make bench ARGS="clock"'
 JOBS, MONITORS, TOGETHER = 9_000, 1_000, 1_000
-EVERY, EVERY_QUICK = 20, 5
+EVERY, EVERY_QUICK = 10, 5
 """Seconds between two times at which the thousand are due together."""
 IDLE_SECONDS, IDLE_SECONDS_QUICK = 45, 5
 SETTLED_AFTER, SETTLED_AFTER_QUICK = 10, 5
