@@ -31,7 +31,7 @@ from sync.models import (
 from sync.models.states import ORGANIZATION_KINDS
 from sync.operations.workers import WorkerIdentity
 from sync.queueing import enqueue_after_commit
-from sync.signals import job_ended, job_looping
+from sync.signals import job_looping, jobs_ended
 
 LOOPING_ERROR = "Looping"
 NO_ERROR = {"error": "", "error_type": "", "error_fingerprint": ""}
@@ -74,8 +74,7 @@ def finish_in_sync(equal: Sequence[tuple[Job, int]], worker: WorkerIdentity, pea
         )
         Attempt.objects.bulk_create([_whole_attempt(row, worker, peak_memory) for row in held])
         JobEvent.objects.bulk_create([_in_sync_event(row, worker) for row in held])
-        for row in held:
-            _announce(row)
+        _announce(*held)
     give_back_all([job for job, _ in equal if job.pk not in {row.pk for row in held}])
 
 
@@ -243,5 +242,6 @@ def _leave_out(job: Job, sentence: str) -> None:
     _announce(job)
 
 
-def _announce(job: Job) -> None:
-    transaction.on_commit(lambda: job_ended.send(sender=Job, job_id=job.pk))
+def _announce(*jobs: Job) -> None:
+    if jobs:
+        transaction.on_commit(lambda: jobs_ended.send(sender=Job, job_ids=[job.pk for job in jobs]))

@@ -25,7 +25,7 @@ from sync import reach, recovery
 from sync.models import AttemptOutcome, EventLevel, Job, JobEvent, JobState, Step, StopStep
 from sync.models.states import HELD_STATES, WAITING_STATES
 from sync.recovery import BadEnd
-from sync.signals import job_ended
+from sync.signals import jobs_ended
 
 CANCEL_PATIENCE = timedelta(seconds=30)
 STOP_PATIENCE = timedelta(seconds=10)
@@ -103,7 +103,7 @@ def climb(job: Job, step: Step, actor: audit.Actor, reason: str = "", *, fence: 
         raise UsageError(f"Job {job.pk} has ended already ({job.status.label.lower()}); there is nothing to {step}.")
     if climbed.waiting:
         with scope.lifted():  # whoever hears of it acts on its batch, and for everybody
-            job_ended.send(sender=Job, job_id=job.pk)
+            jobs_ended.send(sender=Job, job_ids=[job.pk])
     return job.status
 
 

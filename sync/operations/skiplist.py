@@ -91,9 +91,9 @@ def require_seen(entry_ids: Sequence[int]) -> None:
     require_all_seen(SkippedOrganization.objects.all(), entry_ids, "entries")
 
 
-def resolve_when_synced(sender: object, *, job_id: int, **_: object) -> None:
-    """Receiver of `job_ended`: what this job has synced comes off the list. Doing it again changes nothing."""
-    resolve_synced(Job.objects.filter(pk=job_id))
+def resolve_when_synced(sender: object, *, job_ids: Sequence[int], **_: object) -> None:
+    """Receiver of `jobs_ended`: what these jobs have synced comes off the list. Doing it again changes nothing."""
+    resolve_synced(Job.objects.filter(pk__in=job_ids))
 
 
 def resolve_missed() -> None:

@@ -60,7 +60,7 @@ def run(job: Job, state: JobState = JobState.DONE) -> None:
     """A worker takes the job and ends it; what follows the commit is done by hand, as these tests never commit."""
     job, _ = claim(job)
     Job.objects.end(job.pk, job.fence, state)
-    batches.close_when_last_job_ended(None, job_id=job.pk)
+    batches.close_when_last_job_ended(None, job_ids=[job.pk])
 
 
 def run_all(batch: Batch, state: JobState = JobState.DONE) -> None:

@@ -279,7 +279,7 @@ class TestPause:
         batches.pause(batch, PERSON, "")
         for job in jobs:
             Job.objects.end(job.pk, job.fence, DONE)
-            batches.close_when_last_job_ended(None, job_id=job.pk)
+            batches.close_when_last_job_ended(None, job_ids=[job.pk])
         assert (reload(batch).state, reload(batch).pause_reason) == (BatchState.DONE, "")
 
 

@@ -44,7 +44,7 @@ from sync.reconcile import (
     reconcile,
     recover_silent_jobs,
 )
-from sync.signals import job_ended, job_looping
+from sync.signals import job_looping, jobs_ended
 from tests.sync.jobs import OTHER_WORKER, WORKER, claim, fall_silent, make_job, messages
 
 pytest_plugins = ["tests.fixtures_sync"]
@@ -59,10 +59,10 @@ def heard() -> Iterator[list[tuple[Signal, dict[str, Any]]]]:
     def listen(signal: Signal, sender: object, **arguments: Any) -> None:
         received.append((signal, arguments))
 
-    for announced in (job_ended, job_looping):
+    for announced in (jobs_ended, job_looping):
         announced.connect(listen, weak=False, dispatch_uid="tests")
     yield received
-    for announced in (job_ended, job_looping):
+    for announced in (jobs_ended, job_looping):
         announced.disconnect(dispatch_uid="tests")
 
 
@@ -112,7 +112,7 @@ class TestSilence:
         assert (recover_silent_jobs(), end_stuck_jobs()) == (0, 1)
         job.refresh_from_db()
         assert (job.state, in_queue()) == (JobState.CANCELLED, [])
-        assert [announced for announced, _ in heard] == [job_ended]
+        assert [announced for announced, _ in heard] == [jobs_ended]
 
     def test_a_worker_that_stands_still_in_a_transaction_holds_up_nobody_else(self, queue: redis.Redis) -> None:
         """Its row is locked until the server ends its session; the clock does not wait for that."""
@@ -157,7 +157,7 @@ class TestLooping:
         assert event is not None
         assert (event.level, event.message) == (EventLevel.ERROR, job.error)
         assert AuditEntry.objects.filter(action="organization.skipped", subject=f"job:{job.pk}").count() == 1
-        assert heard == [(job_looping, {"job_id": job.pk}), (job_ended, {"job_id": job.pk})]
+        assert heard == [(job_looping, {"job_id": job.pk}), (jobs_ended, {"job_ids": [job.pk]})]
         assert recover_silent_jobs() == 0
 
     def test_a_committed_chunk_starts_the_count_anew(self, queue: redis.Redis) -> None:
@@ -292,7 +292,7 @@ class TestFailure:
         assert heard == []
         self.fail(job, UnavailableError("The source cannot be reached."))
         assert (job.state, job.failures, job.error) == (JobState.FAILED, 4, "The source cannot be reached.")
-        assert heard == [(job_ended, {"job_id": job.pk})]
+        assert heard == [(jobs_ended, {"job_ids": [job.pk]})]
         assert set(Attempt.objects.values_list("outcome", "peak_memory")) == {(AttemptOutcome.FAILED, 5)}
         assert len(RETRY_DELAYS) == 3
 
@@ -320,7 +320,7 @@ class TestFailure:
         held.refresh_from_db()
         assert held.state == JobState.CANCELLED
         assert "The broker is away." in messages(held)[-1]
-        assert heard == [(job_ended, {"job_id": held.pk})]
+        assert heard == [(jobs_ended, {"job_ids": [held.pk]})]
 
     def test_a_job_being_paused_is_held_back(self, queue: redis.Redis, heard: list[Any]) -> None:
         held, _ = claim(make_job())

@@ -104,7 +104,7 @@ def test_a_later_sync_without_anything_unresolved_resolves(kind: JobKind) -> Non
     one, other = entry(uuid4()), entry(uuid4())
     job = ended(one.organization_id, kind=kind)
     for _ in range(2):
-        skiplist.resolve_when_synced(None, job_id=job.pk)
+        skiplist.resolve_when_synced(None, job_ids=[job.pk])
     one.refresh_from_db()
     other.refresh_from_db()
     assert (one.resolved_by_job, other.resolved_at) == (job, None)
@@ -117,7 +117,7 @@ def test_a_later_sync_without_anything_unresolved_resolves(kind: JobKind) -> Non
 )
 def test_other_ends_resolve_nothing(fields: dict[str, Any]) -> None:
     one = entry(uuid4())
-    skiplist.resolve_when_synced(None, job_id=ended(one.organization_id, **fields).pk)
+    skiplist.resolve_when_synced(None, job_ids=[ended(one.organization_id, **fields).pk])
     skiplist.resolve_missed()
     assert SkippedOrganization.objects.open().count() == 1
 

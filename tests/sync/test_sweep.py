@@ -12,6 +12,7 @@ from sync.jobs import run_job
 from sync.models import Attempt, AttemptOutcome, Job, JobEvent, JobState, Mode
 from sync.operations.workers import WorkerIdentity
 from sync.queueing import enqueue_after_commit
+from sync.signals import jobs_ended
 from tests.company import Company
 from tests.sync.jobs import make_job
 
@@ -68,6 +69,22 @@ def test_each_has_one_attempt_and_a_log(waiting: Callable[..., list[Job]]) -> No
     assert set(JobEvent.objects.filter(job__in=jobs, attempt=1).values_list("job_id", flat=True)) == {
         j.pk for j in jobs
     }
+
+
+def test_their_end_is_told_once_for_all(waiting: Callable[..., list[Job]]) -> None:
+    """Whoever hears of it asks the database for the batch and the skip list: for each of a hundred that costs more than
+    to compare them."""
+    jobs, told = waiting(), []
+
+    def listen(sender: object, *, job_ids: list[int], **_: object) -> None:
+        told.append(sorted(job_ids))
+
+    jobs_ended.connect(listen, weak=False, dispatch_uid="tests")
+    try:
+        run_job(jobs[0].pk)
+    finally:
+        jobs_ended.disconnect(dispatch_uid="tests")
+    assert told == [[jobs[0].pk], [job.pk for job in jobs[1:]]]
 
 
 def test_their_messages_leave_the_queue(waiting: Callable[..., list[Job]], queue: redis.Redis) -> None:

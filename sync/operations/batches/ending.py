@@ -128,12 +128,14 @@ def _start_next(batch: Batch) -> str:
     return ""
 
 
-def close_when_last_job_ended(sender: object, *, job_id: int, **_: object) -> None:
-    """Receiver of `job_ended`: the batch need not wait for the clock to go on, to stop or to end."""
-    batch_id = Job.objects.filter(pk=job_id).values_list("batch_id", flat=True).first()
-    if batch_id is not None:
+def close_when_last_job_ended(sender: object, *, job_ids: Sequence[int], **_: object) -> None:
+    """Receiver of `jobs_ended`: their batches need not wait for the clock to go on, to stop or to end."""
+    batches = Job.objects.filter(pk__in=job_ids, batch__isnull=False).order_by("batch_id")
+    batch_ids = list(batches.values_list("batch_id", flat=True).distinct())
+    for batch_id in batch_ids:
         advance(batch_id)
-        close_ended_batches([batch_id])
+    if batch_ids:
+        close_ended_batches(batch_ids)
 
 
 @scope.lifted()
