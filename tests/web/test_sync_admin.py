@@ -5,7 +5,10 @@ from __future__ import annotations
 
 import html
 import re
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.http import HttpResponse
@@ -16,7 +19,7 @@ from opsconsole.access import Role
 from opsconsole.models import AuditEntry
 from sync.models import Job, JobState
 from tests.sync.jobs import make_job
-from tests.web.sync_rows import HOSTILE, make_batch, make_full_job
+from tests.web.sync_rows import HOSTILE, make_batch, make_drift, make_full_job
 from tests.web.test_routes import person
 
 pytestmark = pytest.mark.django_db
@@ -50,6 +53,26 @@ def test_search_by_number_and_by_organization(staff: Client, model: str) -> None
         assert numbers == {wanted.pk}, text
     assert not staff.get(f"/admin/sync/{model}/", {"q": "nonsense"}).context["cl"].queryset.exists()
     assert other.pk != wanted.pk
+
+
+def test_drift_of_a_verification_that_was_given_up(
+    staff: Client, django_assert_max_num_queries: Callable[..., AbstractContextManager[Any]]
+) -> None:
+    """The rows say Published; that nothing more is waited for stands in their job."""
+    rows = [make_drift(make_job(unresolved=unresolved), verification="pending") for unresolved in (0, 1, 1)]
+    address = "/admin/sync/drift/"
+    found = {}
+    for wanted in ("pending", "unresolved", "verified", "nonsense"):
+        with django_assert_max_num_queries(12):  # and none for each row
+            found[wanted] = staff.get(address, {"verification": wanted}).context["cl"].queryset
+    assert {wanted: {row.pk for row in of} for wanted, of in found.items()} == {
+        "pending": {rows[0].pk},
+        "unresolved": {rows[1].pk, rows[2].pk},
+        "verified": set(),
+        "nonsense": {row.pk for row in rows},
+    }
+    for row, label in ((rows[0], "Published"), (rows[1], "Unresolved")):
+        assert label in staff.get(f"{address}{row.pk}/change/").content.decode()
 
 
 def test_staff_without_the_permission_sees_nothing_of_it() -> None:
