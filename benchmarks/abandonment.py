@@ -66,7 +66,7 @@ def measure(stage: Stage) -> Iterator[Measurement]:
         return looked
 
     first, again, bound = [], [], []
-    for _ in range(min(stage.repeats, 3)):
+    for _ in range(stage.few_repeats):
         TrackedTask.objects.filter(source="bench").delete()
         SourceLook.objects.filter(source="bench").delete()
         first.append(look().seconds)

@@ -39,7 +39,7 @@ def _against_reladiff(stage: Stage, company: Company, organization: UUID, ours: 
     name = f"the same at {AGAINST_RELADIFF:.1%} against reladiff"
     usual = seconds(partial(reladiff.run, company, organization, reladiff.AS_IT_COMES))
     yield Measurement(name, ours, usual, goal, COMMAND, other_figure=usual / ours)
-    best = in_turn({"best": partial(reladiff.run, company, organization, reladiff.BEST)}, min(stage.repeats, 2))["best"]
+    best = in_turn({"best": partial(reladiff.run, company, organization, reladiff.BEST)}, stage.few_repeats)["best"]
     yield Measurement(f"{name} at its best setting", ours, best, None, COMMAND, other_figure=best / ours)
 
 

@@ -48,7 +48,7 @@ def _median(stage: Stage, workers: int, organization: UUID, drift: int) -> float
             stack.enter_context(stage.worker(f"worker-{number}"))
         # Where it must be quick, one may be through before another has begun.
         least = 1 if stage.quick else workers
-        times = [_seconds(least, organization, drift) for _ in range(WARM_UP + min(stage.repeats, 3))]
+        times = [_seconds(least, organization, drift) for _ in range(WARM_UP + stage.few_repeats)]
     return median(times[WARM_UP:])
 
 

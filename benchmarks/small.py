@@ -40,7 +40,7 @@ def measure(stage: Stage) -> Iterator[Measurement]:
     with stage.worker():
         for drifted, how in ((range(0), "in sync"), (some, f"1 in {DRIFT_EACH} out of sync")):
             _change(company, drifted, 1)
-            repeats = min(stage.repeats, 3) if drifted else stage.repeats
+            repeats = stage.few_repeats if drifted else stage.repeats
             found = median(rate(company, numbers, len(drifted)) for _ in range(repeats))
             _change(company, drifted, -1)
             goal = Goal(100, "/s", at_most=False)

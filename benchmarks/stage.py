@@ -57,6 +57,11 @@ class Stage:
     def repeats(self) -> int:
         return int(os.environ.get("REPEATS", "2" if self.quick else "5"))
 
+    @property
+    def few_repeats(self) -> int:
+        """Of what is only shown, or takes longest and is far from its goal."""
+        return min(self.repeats, 3)
+
     def scaled(self, tasks: int) -> int:
         """A number of tasks, or a twentieth of it where it must be quick."""
         return tasks // 20 if self.quick else tasks

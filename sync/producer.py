@@ -69,9 +69,10 @@ class QuickProducer(KafkaProducer):  # type: ignore[misc]  # kafka-python is unt
             place = TopicPartition(topic, self.config["partitioner"].partition(topic, key, key, value, self._metadata))
             with self._accumulator._tp_lock(place):  # noqa: SLF001
                 batches = self._accumulator._batches.get(place)  # noqa: SLF001
-                joined = batches and batches[-1].records.append(None, key, value, headers)
+                newest: Any = batches[-1] if batches else None
+                joined = newest and newest.records.append(None, key, value, headers)
                 if joined:
-                    placed = Placed(batches[-1].produce_future, joined.offset)
-                    batches[-1]._record_futures.append(placed)  # noqa: SLF001
+                    placed = Placed(newest.produce_future, joined.offset)
+                    newest._record_futures.append(placed)  # noqa: SLF001
                     return placed
         return self.send(topic, value, key=key, headers=list(headers))

@@ -35,7 +35,7 @@ TOO_SMALL = """
 
 def wrong_with(page: Page) -> list[str]:
     """All that is wrong with what the page shows, in all four looks and enlarged: axe's findings, what sticks out, what
-    is too small for a thumb."""
+    is too small for a thumb. Afterwards the page is wide and light again."""
     wrong: list[str] = []
     device = page.context.new_cdp_session(page)  # ends with the page: detached, it would take others' devices along
     for width in WIDTHS:
@@ -51,6 +51,8 @@ def wrong_with(page: Page) -> list[str]:
     device.send("Emulation.setTouchEmulationEnabled", {"enabled": False})
     page.set_viewport_size({"width": ENLARGED, "height": 450})
     wrong += [f"at 200 %: {text}" for text in page.evaluate(STICKS_OUT)]
+    page.set_viewport_size({"width": WIDTHS[0], "height": 900})
+    page.emulate_media(color_scheme="light")
     return wrong
 
 
@@ -58,5 +60,3 @@ def require_right(page: Page, route: str) -> None:
     """For pages that only a test's own state shows; `route` is the name of its address (`pages.BY_OTHER_TESTS`)."""
     wrong = wrong_with(page)
     assert not wrong, f"{route}: " + "\n".join(wrong)
-    page.set_viewport_size({"width": WIDTHS[0], "height": 900})
-    page.emulate_media(color_scheme="light")

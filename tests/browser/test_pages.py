@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page
 
-from tests.browser.looks import WIDTHS, wrong_with
+from tests.browser.looks import wrong_with
 from tests.browser.pages import BY_OTHER_TESTS, EXAMPLES, FILES, PARTS, POSTS, REDIRECTS, Example, named_routes
 from tests.browser.scene import Scene
 from tests.browser.sessions import Sessions
@@ -48,7 +48,6 @@ def page_of(sessions: Sessions) -> Iterator[Callable[[str | None], tuple[Page, W
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.name)
 def test_page(example: Example, scene: Scene, page_of: Callable[[str | None], tuple[Page, Watch]]) -> None:
     page, watch = page_of(example.role)
-    page.set_viewport_size({"width": WIDTHS[0], "height": 900})
     response = page.goto(example.address(scene))
     assert response is not None
     assert response.status == example.status

@@ -46,8 +46,8 @@ def make_drift(job: Job, kind: str = "stale", **fields: Any) -> Drift:
 
 def make_full_job(**fields: Any) -> Job:
     """A job with attempts, drift of each kind and a log."""
-    counters = {"expected": 100, "scanned": 60, "stale": 2, "missing": 1, "orphan": 1, "published": 4, "verified": 3}
-    counters |= {"unresolved": 1}
+    counters = {"expected": 100, "scanned": 60, "stale": 2, "missing": 1, "orphan": 1}
+    counters |= {"published": 4, "verified": 3, "unresolved": 1}
     job = make_job(**({"organization_name": HOSTILE, "mode": "sync", "fence": 2} | counters | fields))
     for number in (1, 2):
         Attempt.objects.create(job=job, number=number, worker=f"worker-{number}", host="ops-1", pid=4711)
