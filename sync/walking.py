@@ -83,7 +83,6 @@ class WayToWalk:
         return lambda after, _: walk_pages(read, systems.index, after=after, limit=limit)
 
     def _packed(self, organization: Key, pair: PackedPair) -> Walk:
-        ahead = self.stack.enter_context(ThreadPoolExecutor(1, thread_name_prefix="read-ahead"))
+        threads = [self.stack.enter_context(ThreadPoolExecutor(1, name)) for name in ("source", "index")]
         pace = Pace(self.session.settings.check.chunk_rows)
-        source, index = pair.sides()
-        return PackedWalk(source, index, organization, pair.codec, pace=pace, ahead=ahead).looks
+        return PackedWalk(*pair.sides(), organization, pair.codec, *threads, pace=pace).looks

@@ -115,10 +115,9 @@ class Stores:
         if way == "packed":
             pair = self.pair()
             assert isinstance(pair, PackedPair), pair
-            ahead = stack.enter_context(ThreadPoolExecutor(1))
-            mine, theirs = pair.sides()
+            threads = [stack.enter_context(ThreadPoolExecutor(1)) for _ in range(2)]
             pace = Pace(limit, clock=lambda: 0.0)
-            return PackedWalk(mine, theirs, HERE, pair.codec, pace=pace, ahead=ahead).looks(None)
+            return PackedWalk(*pair.sides(), HERE, pair.codec, *threads, pace=pace).looks(None)
         return walk(self.source, self._side(way), HERE, after=None, limit=limit)
 
     def second_look(self, way: str, home: Key | None = HERE) -> SecondLook:

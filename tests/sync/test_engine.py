@@ -145,8 +145,8 @@ def looks_by(
     anything: Key = next(iter([*source.rows, *index.rows]), 0)
     codec = KeyCodec.UUID if isinstance(anything, UUID) else KeyCodec.INTEGER
     pace = Pace(limit, clock=lambda: 0.0)
-    with ThreadPoolExecutor(1) as ahead:
-        packed = PackedWalk(source, index, organization, codec, pace=pace, ahead=ahead)
+    with ThreadPoolExecutor(1) as mine, ThreadPoolExecutor(1) as theirs:
+        packed = PackedWalk(source, index, organization, codec, mine, theirs, pace=pace)
         yield from packed.looks(after, bound)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
+from typing import Any
 from uuid import UUID
 
 import psycopg
@@ -158,6 +159,39 @@ def test_no_plan_is_kept(stores: Stores) -> None:
     for tasks_of_side in (pair.source, pair.index):
         kept = tasks_of_side.database.row(sql.SQL("SELECT count(*) FROM pg_prepared_statements"))
         assert kept == (0,)
+
+
+def rows_read_in_vain(plan: Mapping[str, Any]) -> int:
+    """In all nodes of an analyzed plan: rows that were read and were not asked for."""
+    below = sum(map(rows_read_in_vain, plan.get("Plans", ())))
+    return below + sum(int(plan.get(f"Rows Removed by {way}", 0)) for way in ("Filter", "Index Recheck"))
+
+
+def test_a_narrow_range_reads_no_other_organization(servers: ServerAddresses, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between two UUIDs of one bucket of the statistics the planner, where it knows both, expects one row, by whatever
+    index. Here there is one bucket."""
+    plans: list[Mapping[str, Any]] = []
+    with open_stores(servers.admin_url, KeyKind.UUID) as opened:
+        store = opened.stores[0]
+        filled = "INSERT INTO tasks SELECT overlay(md5(n::text) placing '00' from 1)::uuid, 1 + (n % 8 > 0)::int, now()"
+        store.run(f"{filled} FROM generate_series(1, 40000) n")
+        store.run("CREATE INDEX tasks_by_key ON tasks (organization_id, id)")
+        store.run("ALTER TABLE tasks ALTER id SET STATISTICS 1")
+        store.run("VACUUM ANALYZE tasks")
+        pair = pair_of(opened)
+        side, _ = pair.sides()
+        ask = opened.source.database.rows
+
+        def explained(query: sql.Composed, values: Mapping[str, object], *, binary: bool) -> Any:
+            (((plan,),),) = ask(sql.SQL("EXPLAIN (ANALYZE, TIMING off, FORMAT JSON) {}").format(query), values)
+            plans.append(plan["Plan"])
+            return ask(query, values, binary=binary)
+
+        monkeypatch.setattr(opened.source.database, "rows", explained)
+        first, last = UUID(int=0x0010 << 112), UUID(int=0x0030 << 112)
+        assert pair.codec.count(side.pack(HERE, first, last, 10_000)) > 500
+        assert side.digest(HERE, first, last, None).count > 500
+    assert [rows_read_in_vain(plan) for plan in plans] == [0, 0]
 
 
 OTHER_HASH = """CREATE FUNCTION {shadow}.hashtextextended(text, bigint) RETURNS bigint LANGUAGE sql IMMUTABLE
