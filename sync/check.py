@@ -26,7 +26,7 @@ from sync.engine.messages import MessageWriter
 from sync.engine.rows import Side
 from sync.engine.walk import Look, Walk, look_at_keys
 from sync.ledger import ChunkResult, Ledger
-from sync.models import EventLevel, Job, JobKind, Mode, Phase
+from sync.models import EventLevel, Job, JobKind, JobState, Mode, Phase
 from sync.models.job import COUNTED_TASKS
 from sync.poison import Careful
 from sync.publisher import Publisher, Receipt, Refused, Sending
@@ -35,6 +35,7 @@ from sync.secondlook import SecondLook
 from sync.source import Source
 from sync.throttle.gate import Throttle
 from sync.verification import Verifier
+from sync.writing import Writer
 
 WalkOf: TypeAlias = Callable[[Key, int], Walk]
 """Chooses the way to walk an organization with about so many tasks."""
@@ -52,14 +53,19 @@ JUDGED_AHEAD = 4
 """Looks that the second look may be ahead of publishing and writing down: about as many as a report writes down at
 once, so that one goes on while the other does."""
 
-MOST_UNDER_WAY = 2
-"""Looks whose messages may be under way. Together they have no more messages than a chunk has rows."""
+MOST_UNDER_WAY = 8
+"""Looks whose messages may be under way, besides those that are being written down. All together have no more messages
+than a chunk has rows."""
 
 WRITTEN_TOGETHER = 5_000
 """Findings of a report that are written down at once, or all there are after `WRITTEN_AFTER` seconds: a transaction for
 each of many small looks would cost more than their rows."""
 
 WRITTEN_AFTER = 0.5
+
+WRITTEN_BESIDE = 2_000
+"""Tasks of an organization above which what was published is written down in a thread of its own. Its connection costs
+more than a few small chunks."""
 
 MOST_WAITING = 20_000
 """Tasks in looks that wait for the settle time while the walk goes on. Bounds memory."""
@@ -166,7 +172,8 @@ class Check:
             self._ledger.enter_verification()
         if self._job.mode == Mode.SYNC:
             verifier = Verifier(self._ledger, self._second_look_of(expected), self._control, self._clock)
-            verifier.run(deadline=self._clock() + self._limits.verify_timeout)
+            with short_turns():
+                verifier.run(deadline=self._clock() + self._limits.verify_timeout)
 
     def walk(self, stretches: Generator[Stretch], expected: int) -> None:
         """Walk these stretches of the organization only, one after the other; what the end of one still has to wait for
@@ -195,7 +202,10 @@ class Check:
         # Messages are sent at Python's own turns: kafka-python takes a fifth longer at short ones.
         turns = short_turns() if self._job.mode == Mode.REPORT else nullcontext()
         judged_ahead = Ahead(partial(self._judged, looks), most=JUDGED_AHEAD, name="second look", idle=self._idle)
-        with turns, judged_ahead as judged:
+        # A report has nothing else to do here than to write: its looks are judged in another thread.
+        beside = self._job.mode == Mode.SYNC and expected > WRITTEN_BESIDE
+        self._together = beside or self._job.mode == Mode.REPORT
+        with turns, Writer(beside=beside) as self._writer, judged_ahead as judged:
             try:
                 for look in judged:
                     self._make_room(len(look.judgement.findings))
@@ -205,10 +215,12 @@ class Check:
                     self._idle()
                 while self._under_way:
                     self._commit_first()
+                self._obey(self._writer.settle())
             except AttemptStopped:
                 # What was sent is written down, so that nothing is published twice for being asked to stop.
                 while self._under_way:
                     self._commit_first(obey=False)
+                self._writer.settle()
                 raise
 
     def _is_full(self) -> bool:
@@ -220,8 +232,15 @@ class Check:
     def _make_room(self, messages: int) -> None:
         """What is under way is what a crash repeats: never more messages than a chunk has rows."""
         most = self._limits.chunk_rows
-        while self._under_way and messages + sum(len(look.judgement.findings) for look, _ in self._under_way) > most:
-            self._commit_first()
+        while self._unwritten() and messages + self._unwritten() > most:
+            if self._writer.findings:
+                self._obey(self._writer.settle())
+            else:
+                self._commit_first()
+
+    def _unwritten(self) -> int:
+        """Findings that were sent and are not written down yet."""
+        return self._writer.findings + sum(len(look.judgement.findings) for look, _ in self._under_way)
 
     def _idle(self) -> None:
         """Commit what the broker has acknowledged meanwhile, a report now and then; and see whether to go on."""
@@ -230,7 +249,7 @@ class Check:
         self._control.check()
 
     def _commit_acknowledged(self) -> None:
-        while self._under_way and all(part.done() for part in self._under_way[0][1]):
+        while self._writer.is_idle and self._under_way and _is_acknowledged(self._under_way[0]):
             self._commit_first()
 
     def _looks(self, expected: int) -> Iterator[PlacedLook]:
@@ -296,15 +315,22 @@ class Check:
         return tuple(sent)
 
     def _commit_first(self, *, obey: bool = True) -> None:
-        """Write a look down, when the broker has acknowledged its messages: never before. Of a report, all."""
+        """Write a look down, when the broker has acknowledged its messages: never before. Of a report, or while others
+        are sent, all those behind it, too, of which that is known."""
         chunk = self._settled_chunk(self._under_way[0])
         ledger = self._under_way.popleft()[0].ledger
-        while self._job.mode == Mode.REPORT and self._under_way and self._under_way[0][0].ledger is ledger:
+        while self._together and self._under_way and self._under_way[0][0].ledger is ledger:
+            if not _is_acknowledged(self._under_way[0]):
+                break
             chunk = chunk.joined(self._settled_chunk(self._under_way[0]))
             self._under_way.popleft()
-        state = ledger.commit_chunk(chunk)
+        state = self._writer.write(ledger, chunk)
         self._written_at = self._clock()
         if obey:
+            self._obey(state)
+
+    def _obey(self, state: JobState | None) -> None:
+        if state is not None:
             self._control.obey(state)
 
     def _settled_chunk(self, sent: tuple[JudgedLook, tuple[Sending, ...]]) -> ChunkResult:
@@ -330,6 +356,10 @@ def _chunk(judged: JudgedLook, outcomes: Sequence[Receipt | Refused]) -> ChunkRe
     return ChunkResult(
         judged.checkpoint, judged.scanned, found.unsettled, found.findings, receipts, found.failed + refused
     )
+
+
+def _is_acknowledged(sent: tuple[JudgedLook, tuple[Sending, ...]]) -> bool:
+    return all(part.done() for part in sent[1])
 
 
 class AbandonedError(Exception):

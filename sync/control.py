@@ -20,6 +20,7 @@ from sync.operations.workers import memory_now
 HEARTBEAT_SECONDS = 3.0
 WAIT_SLICE_SECONDS = 0.5
 STATE_CHECK_SECONDS = 1.0
+MEMORY_CHECK_SECONDS = 0.1
 MEMORY_SHARE = 0.9
 """Of the memory limit, where an attempt ends at its checkpoint: before the next chunk could go over it."""
 
@@ -49,6 +50,7 @@ class Control:
         self._clock = clock
         self._sleep = sleep
         self._asked_at = clock()
+        self._memory_due = clock()
 
     def check(self) -> None:
         """Raise AttemptStopped or FenceLostError where this attempt should end. Asks the database once a second."""
@@ -87,6 +89,10 @@ class Control:
         self.listen()
 
     def _check_memory(self) -> None:
+        """Now and then: to read it is to let another thread go first."""
+        if self._clock() < self._memory_due:
+            return
+        self._memory_due = self._clock() + MEMORY_CHECK_SECONDS
         used = memory_now()
         if self._memory_limit and used is not None and used > self._memory_limit * MEMORY_SHARE:
             raise AttemptStopped(

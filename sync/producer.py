@@ -58,21 +58,21 @@ class Placed:
 
 
 class QuickProducer(KafkaProducer):  # type: ignore[misc]  # kafka-python is untyped
-    """For one thread that sends, messages with keys, and the partitioner among its settings."""
+    """For one thread that sends, messages with keys, and who knows their partitions."""
 
-    def send_quickly(self, topic: str, key: bytes, value: bytes | None, headers: tuple[tuple[str, bytes], ...]) -> Any:
+    def send_quickly(
+        self, place: TopicPartition, key: bytes, value: bytes | None, headers: tuple[tuple[str, bytes], ...]
+    ) -> Any:
         """As `send`: a future with `get` and `is_done`, and the same errors.
 
         A record that joins a batch fits into it, so it is below the client's limit for one.
         """
-        if self._metadata.partitions_for_topic(topic):
-            place = TopicPartition(topic, self.config["partitioner"].partition(topic, key, key, value, self._metadata))
-            with self._accumulator._tp_lock(place):  # noqa: SLF001
-                batches = self._accumulator._batches.get(place)  # noqa: SLF001
-                newest: Any = batches[-1] if batches else None
-                joined = newest and newest.records.append(None, key, value, headers)
-                if joined:
-                    placed = Placed(newest.produce_future, joined.offset)
-                    newest._record_futures.append(placed)  # noqa: SLF001
-                    return placed
-        return self.send(topic, value, key=key, headers=list(headers))
+        with self._accumulator._tp_lock(place):  # noqa: SLF001
+            batches = self._accumulator._batches.get(place)  # noqa: SLF001
+            newest: Any = batches[-1] if batches else None
+            joined = newest and newest.records.append(None, key, value, headers)
+            if joined:
+                placed = Placed(newest.produce_future, joined.offset)
+                newest._record_futures.append(placed)  # noqa: SLF001
+                return placed
+        return self.send(place.topic, value, key=key, headers=list(headers), partition=place.partition)

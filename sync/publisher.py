@@ -23,7 +23,7 @@ from textwrap import shorten
 from time import monotonic, time_ns
 from typing import Any, NamedTuple
 
-from kafka import errors
+from kafka import TopicPartition, errors
 
 from opsconsole import spans
 from opsconsole.closing import Closing
@@ -34,7 +34,7 @@ from opsconsole.kafka_login import check_login
 from opsconsole.keys import Key
 from opsconsole.words import counted
 from sync.engine.messages import Message
-from sync.partitioning import KeyPartitioner
+from sync.partitioning import partitions_of
 from sync.producer import QuickProducer
 
 BOOTSTRAP_SECONDS = 5.0
@@ -109,6 +109,7 @@ class Publisher(Closing):
         self._kafka = kafka
         self._producer: Any = None
         self._process = os.getpid()
+        self._places: dict[int, TopicPartition] = {}
 
     def close(self) -> None:
         """Ends the producer. What was sent and not asked for may or may not arrive."""
@@ -130,22 +131,25 @@ class Publisher(Closing):
         """
         if not messages:
             return Sending(None, (), 0.0)
-        producer = self._ready_producer()
+        producer, places = self._ready_producer()
         ends = monotonic() + self._kafka.delivery_timeout
+        keys = [str(message.key).encode() for message in messages]
         futures: list[tuple[Message, Any]] = []
-        for message in messages:
-            failed = futures and isinstance(futures[-1][1], Exception)
+        failed: Exception | None = None
+        for message, key, partition in zip(messages, keys, partitions_of(keys, places), strict=True):
             # After a failure nothing more is sent: each could wait for as long.
-            futures.append((message, futures[-1][1] if failed else self._send(producer, message)))
+            future = failed or self._send(producer, places[partition], key, message)
+            failed = future if isinstance(future, Exception) else None
+            futures.append((message, future))
         return Sending(producer, tuple(futures), ends)
 
-    def _send(self, producer: Any, message: Message) -> Any:
+    def _send(self, producer: Any, place: TopicPartition, key: bytes, message: Message) -> Any:
         """The future, or what went wrong."""
         try:
-            return producer.send_quickly(self._kafka.topic, str(message.key).encode(), message.value, message.headers)
+            return producer.send_quickly(place, key, message.value, message.headers)
         except PER_MESSAGE as error:
             return self._refused(message, error)
-        except errors.KafkaError as error:
+        except (errors.KafkaError, ValueError) as error:  # a ValueError where the topic has fewer partitions by now
             return error
 
     def settle(self, sending: Sending) -> list[Receipt | Refused]:
@@ -231,14 +235,17 @@ class Publisher(Closing):
             f"within {timeout:g} s: {_say(next(iter(failures.values())))}."
         )
 
-    def _ready_producer(self) -> Any:
+    def _ready_producer(self) -> tuple[Any, Mapping[int, TopicPartition]]:
+        """The producer, and the topic's partitions by their numbers."""
         if self._producer is not None and self._process != os.getpid():
             self._producer = None  # inherited through a fork: using or closing it would hang
         if self._producer is None:
             self._producer = self._new_producer()
             self._process = os.getpid()
-            self._find_topic()
-        return self._producer
+        partitions = self._find_topic()
+        if partitions != self._places.keys():
+            self._places = {number: TopicPartition(self._kafka.topic, number) for number in partitions}
+        return self._producer, self._places
 
     def _new_producer(self) -> Any:
         kafka = self._kafka
@@ -251,7 +258,6 @@ class Publisher(Closing):
                 acks="all",
                 enable_idempotence=kafka.idempotence,
                 compression_type=None if kafka.compression == "none" else kafka.compression,
-                partitioner=KeyPartitioner(),
                 linger_ms=LINGER_MS,
                 batch_size=BATCH_BYTES,
                 delivery_timeout_ms=timeout_ms,
@@ -271,10 +277,11 @@ class Publisher(Closing):
         except (RuntimeError, ValueError) as error:  # a compression whose package is not installed
             raise OutsideDataError(f"{self._place} cannot be used as the estate says: {error}.") from error
 
-    def _find_topic(self) -> None:
-        """Asks for the topic's partitions, so that an absent broker or topic is told in seconds and by name."""
+    def _find_topic(self) -> set[int]:
+        """The topic's partitions, asked for where they are not known: an absent broker or topic is told in seconds and
+        by name."""
         try:
-            self._producer.partitions_for(self._kafka.topic)
+            partitions: set[int] = self._producer.partitions_for(self._kafka.topic)
         except errors.KafkaError as error:
             # bootstrap_connected() of 3.0.12 says the contrary of its name; brokers are known once one has answered.
             reached = bool(self._producer._metadata.brokers())  # noqa: SLF001
@@ -285,6 +292,7 @@ class Publisher(Closing):
             if reached:
                 raise PublishError(f"{self._place} answers but has no topic {self._kafka.topic}.") from error
             raise self._unreachable(error) from error
+        return partitions
 
     def _unreachable(self, error: Exception) -> PublishError:
         return PublishError(f"{self._place} did not answer within {BOOTSTRAP_SECONDS:g} s: {_say(error)}.")

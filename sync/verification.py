@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
@@ -13,6 +14,9 @@ from sync.models import Drift, EventLevel, Verification
 from sync.secondlook import SecondLook
 
 PAGE = 2_000
+PAGES_AHEAD = 2
+"""One is read from the index while the other one is read from the source."""
+
 FIRST_PAUSE = 0.2
 LONGEST_PAUSE = 5.0
 
@@ -45,7 +49,7 @@ class Verifier:
         Unless the `whole` is wanted, it ends with a full page of which nothing has arrived: the index is behind.
         """
         left = 0
-        with ThreadPoolExecutor(1, thread_name_prefix="verification") as beside:
+        with ThreadPoolExecutor(PAGES_AHEAD, thread_name_prefix="verification") as beside:
             for page, caught_up in self._looked_at(beside):
                 arrived = caught_up.result()
                 left += len(page) - len(arrived)
@@ -58,15 +62,13 @@ class Verifier:
         return left
 
     def _looked_at(self, beside: ThreadPoolExecutor) -> Iterator[tuple[Sequence[Published], Future[list[int]]]]:
-        """The pages of pending rows, each while the next one is looked at in the other thread."""
-        before: tuple[Sequence[Published], Future[list[int]]] | None = None
+        """The pages of pending rows, each while the next ones are looked at in other threads."""
+        coming: deque[tuple[Sequence[Published], Future[list[int]]]] = deque()
         for page in self._pending_pages():
-            coming = page, beside.submit(self._look.caught_up, page)
-            if before is not None:
-                yield before
-            before = coming
-        if before is not None:
-            yield before
+            coming.append((page, beside.submit(self._look.caught_up, page)))
+            if len(coming) > PAGES_AHEAD:
+                yield coming.popleft()
+        yield from coming
 
     def _give_up(self, left: int) -> None:
         self._ledger.give_up(left)

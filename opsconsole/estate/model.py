@@ -150,7 +150,7 @@ class Check:
     """Limits of a check. Seconds; rows; bytes. An organization of more than `split_tasks` tasks (0: none) is split into
     `split_ranges` ranges."""
 
-    chunk_rows: int = 5_000
+    chunk_rows: int = 10_000
     settle_time: float = 10.0
     verify_timeout: float = 60.0
     memory_limit: int = 512 * 1024 * 1024

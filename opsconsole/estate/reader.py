@@ -223,7 +223,7 @@ def _api_version(fields: Fields) -> tuple[int, ...] | None:
 
 def _check(fields: Fields) -> Check:
     check = Check(
-        chunk_rows=fields.integer("chunk_rows", 5_000, minimum=1, maximum=100_000),
+        chunk_rows=fields.integer("chunk_rows", 10_000, minimum=1, maximum=100_000),
         settle_time=fields.duration("settle_time", 10.0, maximum=3600),
         verify_timeout=fields.duration("verify_timeout", 60.0, maximum=3600),
         memory_limit=fields.size("memory_limit", 512 * 1024**2, minimum=64 * 1024**2, maximum=1024**4),

@@ -169,6 +169,7 @@ class TestSync:
         assert 0 < job.scanned < len(company.tasks(organization)) + len(company.tasks(organization, deleted=True))
         assert not Drift.objects.exists()
 
+    @pytest.mark.parametrize("beside", [False, True])
     @pytest.mark.parametrize("commits", [1, 3, 6])
     def test_what_is_published_and_not_written_down_is_one_chunk_at_most(
         self,
@@ -178,8 +179,11 @@ class TestSync:
         servers: ServerAddresses,
         topic: str,
         commits: int,
+        beside: bool,
     ) -> None:
-        """Several looks are under way at once, and each may be as large as a chunk."""
+        """Several looks are under way at once, and each may be as large as a chunk. Nothing is written down after what
+        could not be, also where more was sent meanwhile."""
+        monkeypatch.setattr(checking, "WRITTEN_BESIDE", 0 if beside else 1_000_000)
         use_estate(chunk_rows=8)
         organization = company.organizations()[0]
         company.in_index("UPDATE tasks SET status = 'cancelled', title = '' WHERE organization_id = %s", organization)

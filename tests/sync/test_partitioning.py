@@ -3,44 +3,38 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from kafka.partitioner import DefaultPartitioner
 
-from sync.partitioning import KeyPartitioner
+from sync.partitioning import partitions_of
 
 
 class Cluster:
-    def __init__(self, partitions: set[int] | None) -> None:
+    def __init__(self, partitions: set[int]) -> None:
         self._partitions = partitions
 
     def topics(self) -> set[str]:
         return {"topic"}
 
-    def partitions_for_topic(self, topic: str) -> set[int] | None:
+    def partitions_for_topic(self, topic: str) -> set[int]:
         return self._partitions
 
     available_partitions_for_topic = partitions_for_topic
 
 
-@given(key=st.binary(max_size=80), partitions=st.integers(1, 60))
-def test_as_the_default_partitioner(key: bytes, partitions: int) -> None:
-    cluster: Any = Cluster(set(range(partitions)))
-    theirs = DefaultPartitioner().partition("topic", key, key, None, None, cluster)
-    assert KeyPartitioner().partition("topic", key, key, None, None, cluster) == theirs
+keys = st.binary(max_size=80) | st.uuids().map(lambda key: str(key).encode())
 
 
-def test_partitions_that_are_added_are_used() -> None:
-    partitioner, keys = KeyPartitioner(), [str(number).encode() for number in range(100)]
-    used = [
-        {partitioner.partition("topic", key, key, None, None, Cluster(set(range(count)))) for key in keys}
-        for count in (2, 5)
-    ]
-    assert used == [{0, 1}, {0, 1, 2, 3, 4}]
+@given(given_keys=st.lists(keys, max_size=40), partitions=st.sets(st.integers(0, 200), min_size=1, max_size=60))
+def test_as_the_default_partitioner(given_keys: list[bytes], partitions: set[int]) -> None:
+    cluster: Any = Cluster(partitions)
+    theirs = [DefaultPartitioner().partition("topic", key, key, None, None, cluster) for key in given_keys]
+    assert partitions_of(given_keys, partitions) == theirs
 
 
-def test_a_topic_that_is_gone_is_an_error() -> None:
-    with pytest.raises(ValueError, match="topic"):
-        KeyPartitioner().partition("topic", b"1", b"1", None, None, Cluster(None))
+def test_of_a_key_is_the_same_among_others() -> None:
+    many = [str(UUID(int=number << 90)).encode() for number in range(1_000)] + [b"\xff" * 36, b"\0" * 36]
+    assert partitions_of(many, range(7)) == [partitions_of([key], range(7))[0] for key in many]
