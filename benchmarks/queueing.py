@@ -8,7 +8,7 @@ from typing import Any
 from uuid import uuid4
 
 import django_rq
-from django.db import connection
+from django.db import OperationalError, connection
 
 from benchmarks.companies import main_company
 from benchmarks.measurement import Goal, Measurement, seconds
@@ -20,6 +20,7 @@ from sync.operations.batches import BatchOptions, start_options
 
 FEW, MANY = 1_000, 10_000
 COMMAND = 'make bench ARGS="queueing"'
+TRIES = 5
 
 
 def measure(stage: Stage) -> Iterator[Measurement]:
@@ -63,8 +64,14 @@ def stage_organizations(company: Company, numbers: range) -> None:
 
 
 def empty() -> None:
-    with connection.cursor() as cursor:
-        cursor.execute("TRUNCATE sync_job, sync_batch, sync_stagedorganization, sync_batchplan CASCADE")
+    for left in reversed(range(TRIES)):
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute("TRUNCATE sync_job, sync_batch, sync_stagedorganization, sync_batchplan CASCADE")
+            break
+        except OperationalError:  # a deadlock with a worker that is still ending the batch before
+            if not left:
+                raise
     django_rq.get_queue("default").connection.flushdb()
 
 

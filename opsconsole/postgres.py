@@ -280,14 +280,17 @@ class Database(Closing):
         size: int = FETCH_ROWS,
         opened: Callable[[int], None] | None = None,
     ) -> Iterator[tuple[Any, ...]]:
-        """The rows of one statement, read as the server sends them on a connection of its own, `size` in memory.
+        """The rows of one statement, read as the server sends them on a connection of its own, `size` in memory: the
+        one that is open, where there is one, which ends with the stream.
 
         No server-side cursor: for that PostgreSQL plans no parallel scan, and for the first tenth of the rows only. The
         statement timeout therefore covers the whole of it, with the time that the taker of the rows needs. A stream
         that is closed early is cancelled. `opened` is told the server process of that connection before anything is
         asked; what it raises ends the stream.
         """
-        connection = self._new_connection()
+        with self._turn:
+            taken, self._connection = self._connection, None
+        connection = self._new_connection() if taken is None or taken.closed else taken
         try:
             if opened is not None:
                 opened(connection.info.backend_pid)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 from psycopg import sql
 
@@ -29,9 +29,9 @@ def _name(text: str | None) -> str:
     return cut(text or "", LONGEST_NAME)
 
 
-@dataclass(frozen=True, slots=True)
-class AffectedOrganization:
-    """An organization with updates in a window: how many tasks, how many of them completed, first and last update."""
+class AffectedOrganization(NamedTuple):
+    """An organization with updates in a window: how many tasks, how many of them completed, first and last update. A
+    tuple, since they come by the hundred thousand."""
 
     key: Key
     name: str

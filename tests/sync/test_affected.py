@@ -150,7 +150,7 @@ def test_what_came_before_an_error_is_kept() -> None:
     one = AffectedOrganization(uuid4(), "One", 1, 0, START, START)
 
     def broken() -> Iterator[AffectedOrganization]:
-        yield from [one, replace(one, name="Two")]
+        yield from [one, one._replace(name="Two")]
         raise UnavailableError("The source is away.")
 
     chunks = querythread._chunks(broken())

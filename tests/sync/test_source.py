@@ -147,6 +147,16 @@ def test_an_abandoned_stream_leaves_nothing_open(source: Source) -> None:
     assert source.task_counts([2]) == {2: 1}
 
 
+def test_two_streams_and_other_reads_go_side_by_side(source: Source) -> None:
+    """A stream takes the connection that is open; whoever reads meanwhile gets another one."""
+    assert source.task_counts([2]) == {2: 1}
+    one, other = (source.affected_organizations(at(0), at(11)) for _ in range(2))
+    first = next(one)
+    assert next(other) == first
+    assert source.task_counts([2]) == {2: 1}
+    assert list(one) == list(other) != []
+
+
 def test_a_window_needs_a_zone(source: Source) -> None:
     with pytest.raises(ValueError, match="time zone"):
         next(source.affected_organizations(at(0).replace(tzinfo=None), at(1)))
