@@ -63,10 +63,6 @@ each of many small looks would cost more than their rows."""
 
 WRITTEN_AFTER = 0.5
 
-WRITTEN_BESIDE = 2_000
-"""Tasks of an organization above which what was published is written down in a thread of its own. Its connection costs
-more than a few small chunks."""
-
 MOST_WAITING = 20_000
 """Tasks in looks that wait for the settle time while the walk goes on. Bounds memory."""
 
@@ -202,8 +198,8 @@ class Check:
         # Messages are sent at Python's own turns: kafka-python takes a fifth longer at short ones.
         turns = short_turns() if self._job.mode == Mode.REPORT else nullcontext()
         judged_ahead = Ahead(partial(self._judged, looks), most=JUDGED_AHEAD, name="second look", idle=self._idle)
-        # A report has nothing else to do here than to write: its looks are judged in another thread.
-        beside = self._job.mode == Mode.SYNC and expected > WRITTEN_BESIDE
+        # A single chunk leaves nothing to send meanwhile, and a report never has: its looks are judged elsewhere.
+        beside = self._job.mode == Mode.SYNC and expected > self._limits.chunk_rows
         self._together = beside or self._job.mode == Mode.REPORT
         with turns, Writer(beside=beside) as self._writer, judged_ahead as judged:
             try:

@@ -169,7 +169,6 @@ class TestSync:
         assert 0 < job.scanned < len(company.tasks(organization)) + len(company.tasks(organization, deleted=True))
         assert not Drift.objects.exists()
 
-    @pytest.mark.parametrize("beside", [False, True])
     @pytest.mark.parametrize("commits", [1, 3, 6])
     def test_what_is_published_and_not_written_down_is_one_chunk_at_most(
         self,
@@ -179,11 +178,9 @@ class TestSync:
         servers: ServerAddresses,
         topic: str,
         commits: int,
-        beside: bool,
     ) -> None:
         """Several looks are under way at once, and each may be as large as a chunk. Nothing is written down after what
         could not be, also where more was sent meanwhile."""
-        monkeypatch.setattr(checking, "WRITTEN_BESIDE", 0 if beside else 1_000_000)
         use_estate(chunk_rows=8)
         organization = company.organizations()[0]
         company.in_index("UPDATE tasks SET status = 'cancelled', title = '' WHERE organization_id = %s", organization)
@@ -420,7 +417,6 @@ class TestStops:
         company: Company,
         organization: UUID,
         indexer: IndexerThread,
-        after_chunk: Callable[[int, Callable[[], object]], None],
         monkeypatch: pytest.MonkeyPatch,
         chunks: int,
     ) -> None:
@@ -431,8 +427,16 @@ class TestStops:
                 "SELECT count(*) FROM tasks WHERE organization_id = %s AND deleted_at IS NULL", organization
             ),
         )
-        monkeypatch.setattr(control, "stop_requested", lambda: False)
-        after_chunk(chunks, lambda: monkeypatch.setattr(control, "stop_requested", lambda: True))
+        scanned, commit = [0], Ledger.commit_chunk
+
+        def noted(ledger: Ledger, chunk: ChunkResult) -> JobState:
+            state = commit(ledger, chunk)
+            scanned.append(chunk.scanned)
+            return state
+
+        monkeypatch.setattr(Ledger, "commit_chunk", noted)
+        enough = living(company, organization, 50 * chunks)
+        monkeypatch.setattr(control, "stop_requested", lambda: sum(scanned) >= enough)
         job = make_job(organization_id=str(organization), mode=Mode.SYNC)
         assert run_as(job.pk, WORKER) == "hibernated"
         job.refresh_from_db()

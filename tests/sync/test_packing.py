@@ -182,7 +182,7 @@ def test_a_narrow_range_reads_no_other_organization(servers: ServerAddresses, mo
         side, _ = pair.sides()
         ask = opened.source.database.rows
 
-        def explained(query: sql.Composed, values: Mapping[str, object], *, binary: bool) -> Any:
+        def explained(query: sql.Composed, values: dict[str, object], *, binary: bool) -> Any:
             (((plan,),),) = ask(sql.SQL("EXPLAIN (ANALYZE, TIMING off, FORMAT JSON) {}").format(query), values)
             plans.append(plan["Plan"])
             return ask(query, values, binary=binary)

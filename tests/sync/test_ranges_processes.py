@@ -7,7 +7,7 @@ import signal
 import sys
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 import pytest
@@ -139,6 +139,29 @@ def test_several_workers_find_what_one_finds(console: Console, split: Split) -> 
     assert {attempt["range"] for attempt in shown["attempts"]} > {None}
 
 
+@contextmanager
+def held_to(console: Console, rate: int) -> Iterator[None]:
+    """Publishing is held to so many messages a second, so that there is time to act on the job."""
+    estate = console.folder / "estate.toml"
+    as_it_was = estate.read_text()
+    estate.write_text(as_it_was + f"\n[throttle]\nmessages_per_second = {rate}\n")
+    yield
+    estate.write_text(as_it_was)
+
+
+@pytest.fixture
+def slowly(console: Console) -> Iterator[None]:
+    with held_to(console, 10):
+        yield
+
+
+@pytest.fixture
+def unhurried(console: Console) -> Iterator[None]:
+    with held_to(console, 40):
+        yield
+
+
+@pytest.mark.usefixtures("unhurried")
 @pytest.mark.parametrize("victim", ["helper", "leader", "both"])
 def test_killed_in_the_middle_of_a_range(console: Console, split: Split, victim: str) -> None:
     with ExitStack() as stack:
@@ -148,10 +171,11 @@ def test_killed_in_the_middle_of_a_range(console: Console, split: Split, victim:
         for pid in victims:
             os.kill(pid, signal.SIGKILL)
         assert_as_undivided(console, split, killed=len(victims))
-    outcomes = [outcome for outcome, _ in console.attempts(split.number)]
-    assert outcomes.count("killed") == len(victims)
+    killed = [pid for outcome, pid in console.attempts(split.number) if outcome == "killed"]
+    assert set(killed) == set(victims)  # a helper may have begun its next range while the one before was written down
 
 
+@pytest.mark.usefixtures("unhurried")
 def test_a_worker_that_dies_whole_is_missed_by_its_silence(console: Console, split: Split) -> None:
     """Nobody is left to tell; the leader does not wait for it longer than it would for a job."""
     with ExitStack() as stack:
@@ -162,16 +186,6 @@ def test_a_worker_that_dies_whole_is_missed_by_its_silence(console: Console, spl
         whose.kill()
         assert_as_undivided(console, split, killed=1)
     assert "vanished" in [outcome for outcome, _ in console.attempts(split.number)]
-
-
-@pytest.fixture
-def slowly(console: Console) -> Iterator[None]:
-    """Publishing is held to ten messages a second, so that there is time to act on the job."""
-    estate = console.folder / "estate.toml"
-    as_it_was = estate.read_text()
-    estate.write_text(as_it_was + "\n[throttle]\nmessages_per_second = 10\n")
-    yield
-    estate.write_text(as_it_was)
 
 
 @pytest.mark.usefixtures("slowly")
@@ -190,6 +204,7 @@ def test_cancelled_means_that_nobody_walks_it_any_more(console: Console, split: 
     assert drift == job["published"] == len(console.messages_of(split.number))
 
 
+@pytest.mark.usefixtures("unhurried")
 def test_a_worker_that_is_stopped_hands_its_range_on(console: Console, split: Split) -> None:
     """A deployment: SIGTERM to both, and a third one does the rest, with nothing published twice."""
     with ExitStack() as stack:

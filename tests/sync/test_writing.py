@@ -12,7 +12,6 @@ from django.db import connection, transaction
 
 from opsconsole.demo.gap import make_gap
 from opsconsole.demo.processes import wait_until
-from sync import check as checking
 from sync import control
 from sync.jobs import run_as
 from sync.ledger import ChunkResult, Ledger
@@ -134,11 +133,10 @@ def _number(query: str) -> int:
 
 
 class TestCheck:
-    """A check that writes beside sending, as those of large organizations do."""
+    """A check that writes beside sending: one of more than a chunk."""
 
     @pytest.fixture
-    def organization(self, company: Company, use_estate: EstateWriter, monkeypatch: pytest.MonkeyPatch) -> UUID:
-        monkeypatch.setattr(checking, "WRITTEN_BESIDE", 0)
+    def organization(self, company: Company, use_estate: EstateWriter) -> UUID:
         use_estate(chunk_rows=8)
         make_gap(company.source_owner_url, seed=6, size=60, organizations=1)
         return company.organizations()[0]
