@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
 from typing import Self
 
 from django.db import DEFAULT_DB_ALIAS, connection, connections
@@ -52,7 +53,7 @@ class Writer:
         before = self.settle()
         if self._thread is None:
             return ledger.commit_chunk(chunk)
-        self._writing = self._thread.submit(ledger.commit_chunk, chunk)
+        self._writing = self._thread.submit(copy_context().run, ledger.commit_chunk, chunk)
         self.findings = len(chunk.findings)
         return before
 
