@@ -109,6 +109,7 @@ def test_the_source_goes_on_while_the_index_reads(monkeypatch: pytest.MonkeyPatc
         pace = Pace(FEWEST_ROWS, lambda: 0.0)
         walk = PackedWalk(source, Side(ahead=source), 1, KeyCodec.INTEGER, mine, theirs, pace=pace)
         looks = list(islice(walk.looks(None), 4))
+        source.digest(1, 0, None, 1)  # for the range that is still asked for
     ends = [int(str(look.upto)) for look in looks]
     assert [look.scanned for look in looks] == [end - begin for begin, end in pairwise([0, *ends])]
     assert not any(look.suspects for look in looks)
