@@ -82,6 +82,17 @@ class Console:
         """A command of the console in the background."""
         return self.process(arguments[0], *MANAGE, *arguments)
 
+    @contextmanager
+    def held_to(self, rate: int) -> Iterator[None]:
+        """Publishing is held to so many messages a second, so that there is time to act on a job."""
+        estate = self.folder / "estate.toml"
+        as_it_was = estate.read_text()
+        estate.write_text(f"{as_it_was}\n[throttle]\nmessages_per_second = {rate}\n")
+        try:
+            yield
+        finally:
+            estate.write_text(as_it_was)
+
     def logs(self) -> str:
         tails = (f"--- {log.name}\n" + "\n".join(log.read_text().splitlines()[-25:]) for log in self._logs())
         return "\n".join(tails)

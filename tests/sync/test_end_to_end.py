@@ -63,12 +63,14 @@ class Disturbed:
 
 
 @pytest.fixture
-def disturbed(console: Console) -> Disturbed:
+def disturbed(console: Console) -> Iterator[Disturbed]:
+    """Held to a rate at which the job takes some seconds, for somebody to disturb it in its middle."""
     gap = lose_messages(console.company)
     organization = console.company.organizations()[0]
     reported = console.run("check_org", str(organization))
     undisturbed = {name: reported[name] for name in COUNTERS}
-    return Disturbed(console.queue_sync(organization), undisturbed, gap.lost)
+    with console.held_to(40):
+        yield Disturbed(console.queue_sync(organization), undisturbed, gap.lost)
 
 
 def assert_as_undisturbed(console: Console, disturbed: Disturbed, *, open_chunk: int) -> None:

@@ -7,7 +7,7 @@ import signal
 import sys
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 import pytest
@@ -139,25 +139,15 @@ def test_several_workers_find_what_one_finds(console: Console, split: Split) -> 
     assert {attempt["range"] for attempt in shown["attempts"]} > {None}
 
 
-@contextmanager
-def held_to(console: Console, rate: int) -> Iterator[None]:
-    """Publishing is held to so many messages a second, so that there is time to act on the job."""
-    estate = console.folder / "estate.toml"
-    as_it_was = estate.read_text()
-    estate.write_text(as_it_was + f"\n[throttle]\nmessages_per_second = {rate}\n")
-    yield
-    estate.write_text(as_it_was)
-
-
 @pytest.fixture
 def slowly(console: Console) -> Iterator[None]:
-    with held_to(console, 10):
+    with console.held_to(10):
         yield
 
 
 @pytest.fixture
 def unhurried(console: Console) -> Iterator[None]:
-    with held_to(console, 40):
+    with console.held_to(40):
         yield
 
 
